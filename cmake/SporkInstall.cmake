@@ -1,0 +1,37 @@
+# Headers, libraries, spork-host, and the files by which CMake and pkg-config find them.
+include(CMakePackageConfigHelpers)
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/spork)
+
+install(DIRECTORY include/spork DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(TARGETS spork EXPORT spork-targets)
+if(TARGET spork_shared AND NOT BUILD_SHARED_LIBS)
+  install(TARGETS spork_shared EXPORT spork-targets)
+endif()
+install(TARGETS spork-host EXPORT spork-targets RUNTIME DESTINATION ${host_destination})
+install(EXPORT spork-targets NAMESPACE spork:: DESTINATION ${package})
+configure_package_config_file(cmake/sporkConfig.cmake.in sporkConfig.cmake INSTALL_DESTINATION ${package})
+write_basic_package_version_file(sporkConfigVersion.cmake COMPATIBILITY SameMinorVersion) # 0.x promises no more
+install(FILES ${PROJECT_BINARY_DIR}/sporkConfig.cmake ${PROJECT_BINARY_DIR}/sporkConfigVersion.cmake
+  DESTINATION ${package})
+
+# What a program is linked with besides. `-lspork` means the shared library where there is one of that name.
+set(pc_cflags)
+set(pc_libs)
+if(WIN32)
+  set(pc_private "-lbcrypt -lpsapi")
+else()
+  set(pc_private "${CMAKE_THREAD_LIBS_INIT}")
+  foreach(lib ${CMAKE_DL_LIBS})
+    string(APPEND pc_private " -l${lib}")
+  endforeach()
+endif()
+if(BUILD_SHARED_LIBS)
+  set(pc_cflags -DSPORK_SHARED)
+elseif(WIN32)
+  set(pc_libs "${pc_private}")
+endif()
+if(SPORK_HAVE_PE_BUILD_ID)
+  string(APPEND pc_libs " -Wl,--build-id")
+endif()
+configure_file(cmake/spork.pc.in spork.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/spork.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,12 @@
+/**
+ * @file spork.h
+ * Spork: multiprocessing for C. Include this one; each concept has its own header beside it.
+ */
+#ifndef SPORK_SPORK_H
+#define SPORK_SPORK_H
+
+#include "base.h"
+#include "value.h"
+#include "process.h"
+
+#endif

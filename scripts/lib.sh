@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# What demo.sh and test.sh share. Sourced, in the root of the tree.
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+note() { printf '   %s\n' "$*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# need PACKAGE SIGN: marks a Debian package as missing unless the sign of it, a command or an absolute path, is there.
+missing=()
+need() {
+    case $2 in
+    /*) [[ -e $2 ]] || missing+=("$1") ;;
+    *) has "$2" || missing+=("$1") ;;
+    esac
+}
+
+# Installs what is missing. Without the right to do so: says what to run, and the caller goes on with what is there.
+install_missing() {
+    local packages=("${missing[@]}") as_root=()
+    missing=()
+    ((${#packages[@]} > 0)) || return 0
+    if ! has apt-get; then
+        note "missing, by the names that Debian gives them: ${packages[*]}"
+        return 0
+    fi
+    if ((EUID != 0)); then
+        if ! has sudo || ! sudo -n true 2>/dev/null; then
+            note "missing; to install it: sudo apt-get install --no-install-recommends ${packages[*]}"
+            return 0
+        fi
+        as_root=(sudo -n)
+    fi
+    say "installing ${packages[*]}"
+    { "${as_root[@]}" apt-get update -q &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -q --no-install-recommends "${packages[@]}"; } </dev/null >build/install.log 2>&1 || {
+        tail -n 5 build/install.log
+        note "the installation failed (all of it: build/install.log); going on with what is there"
+    }
+}
+
+need_compiler() { has cc || has gcc || has clang || missing+=(gcc libc6-dev); }
+need_cmake() {
+    need cmake cmake
+    need ninja-build ninja
+    [[ $(uname) == Darwin ]] || need zlib1g-dev /usr/include/zlib.h # for the example that compresses
+}
+need_windows() {
+    need gcc-mingw-w64-x86-64 x86_64-w64-mingw32-gcc
+    need libz-mingw-w64-dev /usr/x86_64-w64-mingw32/include/zlib.h
+    need wine wine
+    need wine64 wineserver
+}
+
+# The tree's own Windows, so that the user's stays untouched. The first program in it starts services that keep every
+# descriptor they inherit: it must not see this script's output, or whoever reads that waits for them for ever.
+# The server stays while tests run, and by itself for at most a minute, should this script be killed.
+wine_up() {
+    export WINEPREFIX=$PWD/build/wine WINEDEBUG=-all WINEDLLOVERRIDES='winedbg.exe=d;mscoree=d;mshtml=d'
+    mkdir -p "$WINEPREFIX"
+    trap wine_down EXIT
+    {
+        wineserver -p60
+        wine wineboot.exe
+    } </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+}
+wine_down() {
+    trap - EXIT
+    { wineserver -k; wineserver -w; } </dev/null >/dev/null 2>&1 || true
+}

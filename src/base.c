@@ -1,0 +1,58 @@
+/* Small things about this library, this process and this machine. */
+#include <spork/base.h>
+
+#include <stdio.h>
+
+#include "base.h"
+#include "error.h"
+#include "platform.h"
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+const char *spork_version(void)
+{
+    return TEXT(SPORK_VERSION_MAJOR) "." TEXT(SPORK_VERSION_MINOR) "." TEXT(SPORK_VERSION_PATCH);
+}
+int spork_version_number(void) { return SPORK_VERSION_NUMBER; }
+int spork_getpid(void) { return spork__os_getpid(); }
+double spork_time(void) { return (double)spork__os_now() / 1e9; }
+void spork_sleep(int ms) { spork__os_sleep(ms); }
+
+int spork_fork(void)
+{
+    spork__os_flush();
+    return spork__os_plain_fork();
+}
+
+int spork__cpu_count(const char *root, char *why, size_t size)
+{
+    spork__cpus cpus;
+    spork__os_cpus(root, &cpus);
+    int count = cpus.online > 0 ? cpus.online : 1;
+    int used = 0;
+    char text[768];
+#define SAY(...)                                                                                                       \
+    do {                                                                                                               \
+        if (used >= 0 && (size_t)used < sizeof text) used += snprintf(text + used, sizeof text - (size_t)used, __VA_ARGS__); \
+    } while (0)
+    SAY("the machine has %d", count);
+    if (cpus.affinity > 0) {
+        SAY(", the affinity mask allows %d", cpus.affinity);
+        if (cpus.affinity < count) count = cpus.affinity;
+    }
+    if (cpus.quota > 0) {
+        int whole = (int)cpus.quota + ((double)(int)cpus.quota < cpus.quota); /* rounded up: 1.5 CPUs keep two busy */
+        SAY(", %s grants %.2f", cpus.quota_file, cpus.quota);
+        if (whole < 1) whole = 1;
+        if (whole < count) count = whole;
+    } else {
+        SAY(", there is no CPU quota");
+    }
+#undef SAY
+    if (why != NULL && size > 0) snprintf(why, size, "%d CPU%s: %s", count, count == 1 ? "" : "s", text);
+    return count;
+}
+
+int spork_cpu_count(void) { return spork__cpu_count("", NULL, 0); }
+int spork_cpu_count_why(char *text, size_t size) { return spork__cpu_count("", text, size); }

@@ -1,0 +1,61 @@
+/* Children end alike on every system and under every start method: their own children are joined, spork_at_child_exit's
+ * functions run, stdout and stderr are flushed (these two only: a forked child also has copies of the parent's other streams,
+ * and a stream that another thread is blocked in would block us), then _exit. */
+#include "child.h"
+
+#include <string.h>
+
+#include "alloc.h"
+#include "error.h"
+
+typedef struct ending {
+    void (*fn)(void *user);
+    void *user;
+    struct ending *next;
+} ending;
+
+static struct {
+    bool is_child;
+    ending *endings; /* last given first */
+} child;             /* under SPORK__LOCK_CHILDREN */
+
+void spork__child_is_one(void)
+{
+    child.is_child = true;
+    child.endings = NULL; /* a forked child does not end for its parent */
+}
+
+spork_status spork_at_child_exit(void (*fn)(void *user), void *user)
+{
+    if (fn == NULL) return spork__fail(SPORK_INVALID, "spork_at_child_exit: the function is NULL");
+    if (!child.is_child)
+        return spork__fail(SPORK_BAD_STATE, "spork_at_child_exit: this process was not started by Spork; use atexit");
+    ending *e = spork__alloc(sizeof *e, "spork_at_child_exit");
+    if (e == NULL) return SPORK_NO_MEMORY;
+    e->fn = fn;
+    e->user = user;
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    e->next = child.endings;
+    child.endings = e;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return SPORK_OK;
+}
+
+static ending *next_ending(void)
+{
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    ending *e = child.endings;
+    if (e != NULL) child.endings = e->next;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return e;
+}
+
+void spork__child_run(const spork__work *work)
+{
+    int code = work->run != NULL ? work->run(work->self, work->args) : work->target(work->args);
+    spork_shutdown();
+    for (ending *e; (e = next_ending()) != NULL; spork__free(e)) e->fn(e->user); /* one may give another */
+    spork__os_flush();
+    spork__os_exit_hooks(work->forked);
+    spork__os_exit(code & 0xFF);
+}

@@ -1,0 +1,26 @@
+/* The thread's last error: status, sentence and the system's code. */
+#ifndef SPORK_ERROR_H
+#define SPORK_ERROR_H
+
+#include <spork/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Sets the thread's error and returns `status`. The sentence: what failed, on what, what to do. */
+spork_status spork__fail(spork_status status, const char *format, ...) SPORK__PRINTF(2, 3);
+/* The same for a failed system call: `code` is kept and its text appended. The status follows from the code by the platform's
+ * own table (spork__os_status). */
+spork_status spork__fail_os(int64_t code, const char *format, ...) SPORK__PRINTF(2, 3);
+/* Puts words before the sentence: "spork_process_start(Process-1): …". Returns `status`. */
+spork_status spork__fail_in(spork_status status, const char *format, ...) SPORK__PRINTF(2, 3);
+
+/* Implemented by the platform (self.c): the text and the status of a system's error code. */
+const char *spork__os_error_text(int64_t code, char *buffer, size_t size);
+spork_status spork__os_status(int64_t code);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

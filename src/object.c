@@ -1,0 +1,204 @@
+#include "object.h"
+
+#include <string.h>
+
+#include "error.h"
+#include "platform.h"
+
+static struct {
+    spork__object *first;
+    const spork__kind *kinds[64];
+    size_t kind_count;
+} objects; /* under SPORK__LOCK_OBJECTS */
+
+void spork__object_track(spork__object *object, const spork__kind *kind)
+{
+    object->kind = kind;
+    spork__os_lock(SPORK__LOCK_OBJECTS);
+    object->previous = NULL;
+    object->next = objects.first;
+    if (objects.first != NULL) objects.first->previous = object;
+    objects.first = object;
+    spork__os_unlock(SPORK__LOCK_OBJECTS);
+}
+
+void spork__object_untrack(spork__object *object)
+{
+    spork__os_lock(SPORK__LOCK_OBJECTS);
+    if (object->next != NULL) object->next->previous = object->previous;
+    if (object->previous != NULL) object->previous->next = object->next;
+    else objects.first = object->next;
+    spork__os_unlock(SPORK__LOCK_OBJECTS);
+}
+
+spork_status spork__object_check(const spork__object *object, const spork__kind *kind, const char *call)
+{
+    if (object == NULL) return SPORK_INVALID; /* the sentence of the constructor that failed says more */
+    if (object->kind != kind)
+        return spork__fail(SPORK_INVALID, "%s: this is a %s, not a %s", call, object->kind->name, kind->name);
+    if (object->not_shared)
+        return spork__fail(SPORK_NOT_SHARED,
+                           "%s: this process was not given that %s; pass it as an argument of the process", call, kind->name);
+    return SPORK_OK;
+}
+
+void spork__kind_add(const spork__kind *kind)
+{
+    spork__os_lock(SPORK__LOCK_OBJECTS);
+    bool known = false;
+    for (size_t i = 0; i < objects.kind_count; i++) known = known || objects.kinds[i] == kind;
+    if (!known && objects.kind_count < sizeof objects.kinds / sizeof *objects.kinds)
+        objects.kinds[objects.kind_count++] = kind;
+    spork__os_unlock(SPORK__LOCK_OBJECTS);
+}
+
+const spork__kind *spork__kind_find(uint16_t kind)
+{
+    const spork__kind *found = NULL;
+    spork__os_lock(SPORK__LOCK_OBJECTS);
+    for (size_t i = 0; i < objects.kind_count; i++)
+        if (objects.kinds[i]->kind == kind) found = objects.kinds[i];
+    spork__os_unlock(SPORK__LOCK_OBJECTS);
+    return found;
+}
+
+static spork__object *object_of(const spork_item *item) { return (spork__object *)(uintptr_t)item->as.p; }
+static bool is_object(const spork_item *item) { return item->kind >= SPORK__KIND_OBJECT; }
+
+static spork_status give(const spork_item *item, unsigned number, spork__parcel *parcel)
+{
+    const spork__kind *kind = spork__kind_find(item->kind);
+    spork__object *object = object_of(item);
+    if (kind == NULL)
+        return spork__fail(SPORK_INVALID, "argument %u is of kind %u, which this library does not know", number, item->kind);
+    if (object == NULL) return spork__fail(SPORK_INVALID, "argument %u is a NULL %s", number, kind->name);
+    spork_status status = spork__object_check(object, kind, "packing");
+    if (status == SPORK_OK) status = kind->give(object, parcel);
+    if (status != SPORK_OK) return spork__fail_in(status, "argument %u, a %s, cannot be passed", number, kind->name);
+    return SPORK_OK;
+}
+
+spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels, size_t *handle_count)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < args->count; i++) {
+        spork__parcel *parcel = &parcels->parcel[i];
+        parcel->handle_count = parcel->size = 0;
+        if (!is_object(&args->items[i])) continue;
+        spork_status status = give(&args->items[i], i + 1, parcel);
+        if (status != SPORK_OK) return status;
+        count += parcel->handle_count;
+    }
+    *handle_count = count;
+    return SPORK_OK;
+}
+
+void spork__objects_handles(const spork_args *args, const spork__parcels *parcels, spork_native *handles)
+{
+    for (unsigned i = 0; i < args->count; i++)
+        for (size_t k = 0; k < parcels->parcel[i].handle_count; k++) *handles++ = parcels->parcel[i].handles[k];
+}
+
+/* Turns the payload in `item` into an object. */
+static spork_status take(spork_item *item, const int64_t *handles)
+{
+    spork__parcel parcel;
+    const spork__kind *kind = spork__kind_find(item->kind);
+    if (kind == NULL)
+        return spork__fail(SPORK_BAD_MESSAGE, "an object of kind %u came, which this library does not know", item->kind);
+    if (item->count > SPORK__PARCEL_BYTES || item->unit > SPORK__PARCEL_HANDLES)
+        return spork__fail(SPORK_BAD_MESSAGE, "a damaged %s came: it is too large", kind->name);
+    parcel.size = (size_t)item->count;
+    parcel.handle_count = item->unit;
+    if (parcel.size > 0) memcpy(parcel.bytes, item->as.p, parcel.size);
+    for (size_t i = 0; i < parcel.handle_count; i++) parcel.handles[i] = (spork_native)handles[i];
+    spork__object *object = NULL;
+    spork_status status = kind->take(&parcel, &object);
+    if (status != SPORK_OK) return status;
+    object->received = true;
+    item->as.p = object;
+    item->count = 1;
+    item->unit = 0;
+    return SPORK_OK;
+}
+
+spork_status spork__objects_take(spork_args *args, const int64_t *handles, size_t handle_count)
+{
+    spork_status status = SPORK_OK;
+    size_t used = 0;
+    unsigned done = 0;
+    for (; done < args->count && status == SPORK_OK; done++) {
+        spork_item *item = &args->items[done];
+        if (!is_object(item)) continue;
+        size_t wants = item->unit;
+        if (wants > handle_count - used)
+            status = spork__fail(SPORK_BAD_MESSAGE, "argument %u is an object whose handles did not come", done + 1);
+        else if ((status = take(item, handles + used)) == SPORK_OK)
+            used += wants;
+    }
+    if (status == SPORK_OK) return SPORK_OK;
+    for (size_t i = used; i < handle_count; i++) spork__os_handle_close((spork_native)handles[i]);
+    args->count = done - 1; /* those before the one that failed are objects, and own their handles */
+    spork__objects_release(args);
+    args->count = 0;
+    return status;
+}
+
+static bool is_among(const spork__object *object, const spork_args *args)
+{
+    for (unsigned i = 0; i < args->count; i++)
+        if (is_object(&args->items[i]) && object_of(&args->items[i]) == object) return true;
+    return false;
+}
+
+spork_status spork__objects_after_fork(spork_args *args, const spork__parcels *parcels)
+{
+    for (spork__object *o = objects.first; o != NULL; o = o->next) { /* alone in the child: no lock needed */
+        if (o->not_shared) continue;
+        o->kind->abandon(o, !is_among(o, args));
+        o->not_shared = true;
+    }
+    spork_status status = SPORK_OK;
+    for (unsigned i = 0; i < args->count && status == SPORK_OK; i++) {
+        spork_item *item = &args->items[i];
+        if (!is_object(item)) continue;
+        const spork__parcel *parcel = &parcels->parcel[i];
+        int64_t handles[SPORK__PARCEL_HANDLES];
+        for (size_t k = 0; k < parcel->handle_count; k++) handles[k] = parcel->handles[k];
+        item->as.p = parcel->bytes;
+        item->count = parcel->size;
+        item->unit = (uint32_t)parcel->handle_count;
+        status = take(item, handles);
+    }
+    return status;
+}
+
+void spork__objects_release(spork_args *args)
+{
+    for (unsigned i = 0; i < args->count; i++) {
+        spork_item *item = &args->items[i];
+        if (!is_object(item) || object_of(item) == NULL) continue;
+        if (object_of(item)->received) object_of(item)->kind->release(object_of(item));
+        item->as.p = NULL;
+    }
+}
+
+void spork__objects_moved(const spork_args *args)
+{
+    for (unsigned i = 0; i < args->count; i++) {
+        const spork_item *item = &args->items[i];
+        if (is_object(item) && (item->flags & SPORK__FLAG_MOVE)) object_of(item)->kind->release(object_of(item));
+    }
+}
+
+spork_status spork__keep(spork_item item)
+{
+    if (!is_object(&item)) return spork__fail(SPORK_INVALID, "spork_keep: only Spork's objects can be kept");
+    spork__object *object = object_of(&item);
+    if (object == NULL) return SPORK_INVALID;
+    if (!object->received)
+        return spork__fail(SPORK_INVALID, "spork_keep: this %s is yours already: it was not unpacked, or was kept before",
+                           object->kind->name);
+    object->received = false;
+    return SPORK_OK;
+}

@@ -1,0 +1,81 @@
+/* Objects that can travel to another process: connections, queues, locks … A kind says how one of its objects becomes
+ * handles and bytes, and how handles and bytes become an object again; everything else (which start method carries the
+ * handles, what a forked child must close, what `spork_move` does) happens once, here and in process.c.
+ *
+ * Under fork a child finds all its parent's objects. Those that were passed are made anew from their parcel, exactly as
+ * under spawn; all others are abandoned: their handles closed, their use SPORK_NOT_SHARED. */
+#ifndef SPORK_OBJECT_H
+#define SPORK_OBJECT_H
+
+#include <spork/process.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SPORK__PARCEL_HANDLES = 8, SPORK__PARCEL_BYTES = 128 };
+
+/* One object on its way. */
+typedef struct spork__parcel {
+    size_t handle_count, size;
+    spork_native handles[SPORK__PARCEL_HANDLES];
+    unsigned char bytes[SPORK__PARCEL_BYTES];
+} spork__parcel;
+
+/* The parcels of a pack: parcel[i] belongs to item i. */
+typedef struct spork__parcels {
+    spork__parcel parcel[SPORK_MAX_VALUES];
+} spork__parcels;
+
+typedef struct spork__object spork__object;
+
+typedef struct spork__kind {
+    uint16_t kind;
+    const char *name; /* "queue" */
+    /* Describes the object. The handles stay the object's; who sends them makes the copies. */
+    spork_status (*give)(spork__object *object, spork__parcel *parcel);
+    /* Makes an object that owns the parcel's handles. On failure the handles are still the caller's. */
+    spork_status (*take)(const spork__parcel *parcel, spork__object **object);
+    /* In a forked child: forget the handles, after closing them if `close`. Async-signal-safe. */
+    void (*abandon)(spork__object *object, bool close);
+    /* Frees an object for good: `free` of the public API. */
+    void (*release)(spork__object *object);
+} spork__kind;
+
+/* The first member of every such object. */
+struct spork__object {
+    const spork__kind *kind;
+    bool not_shared; /* abandoned: the public functions answer SPORK_NOT_SHARED */
+    bool received;   /* belongs to received args, unless kept */
+    spork__object *next, *previous;
+};
+
+/* Every object, from its making to its release. */
+void spork__object_track(spork__object *object, const spork__kind *kind);
+void spork__object_untrack(spork__object *object);
+/* SPORK_OK; SPORK_INVALID (NULL: keeps the sentence; another kind); SPORK_NOT_SHARED. `call` is the public name, for the
+ * sentence. The entry check of every public function of an object. */
+spork_status spork__object_check(const spork__object *object, const spork__kind *kind, const char *call);
+
+/* The kind with that number; NULL. A concept makes its kind known once, before its first object. */
+const spork__kind *spork__kind_find(uint16_t kind);
+void spork__kind_add(const spork__kind *kind);
+
+/* How many objects are in a pack, and their parcels. SPORK_INVALID, SPORK_NOT_SHARED, naming the argument. */
+spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels, size_t *handle_count);
+/* All handles of the parcels, in order, into `handles` (room for that count). */
+void spork__objects_handles(const spork_args *args, const spork__parcels *parcels, spork_native *handles);
+/* After decoding: makes the objects, from their payloads and the handles in order. All or none; on failure all handles are
+ * closed. */
+spork_status spork__objects_take(spork_args *args, const int64_t *handles, size_t handle_count);
+/* In a forked child: makes passed objects anew from their parcels and abandons all others. */
+spork_status spork__objects_after_fork(spork_args *args, const spork__parcels *parcels);
+/* Drops the received, not kept objects of args. */
+void spork__objects_release(spork_args *args);
+/* After a successful start: closes what was moved. */
+void spork__objects_moved(const spork_args *args);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,290 @@
+/* The only door to an operating system: everything that src/ needs of one, and nothing else. src/posix and src/win32
+ * implement it, under the same file names; each section below is such a file.
+ *
+ * A platform function does one thing to objects of the system. It takes plain arguments, returns a status with the error
+ * sentence set (spork__fail), and leaves policy (defaults, state, retries, whose turn it is) to its caller. It handles
+ * EINTR and partial transfers itself. Descriptors and handles are private at birth (close-on-exec, not inheritable). */
+#ifndef SPORK_PLATFORM_H
+#define SPORK_PLATFORM_H
+
+#include <spork/process.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SPORK__NO_HANDLE ((spork_native)-1)
+
+/* ---- time.c --------------------------------------------------------------------------------------------------- */
+
+/* Nanoseconds of a clock that only goes forward, alike in all processes. Cannot fail. */
+uint64_t spork__os_now(void);
+void spork__os_sleep(int ms);
+
+/* ---- lock.c: the locks of this process ------------------------------------------------------------------------- */
+
+/* Every lock of the library, in the order in which they may be taken together. Around every fork of this process all are
+ * held, so that a child finds them free and what they protect whole. */
+typedef enum spork__lock {
+    SPORK__LOCK_CHILDREN, /* the list of processes, and each one's end */
+    SPORK__LOCK_SERVER,   /* the fork server and the talk with it */
+    SPORK__LOCK_START,    /* the lifeline; descriptors that exist for the moment of a start only */
+    SPORK__LOCK_OBJECTS,  /* the list of objects that can travel */
+    SPORK__LOCK_IMAGES,   /* images seen, and their identities */
+    SPORK__LOCK_TREE,     /* making the tree */
+    SPORK__LOCK_LOG,      /* last: everybody logs */
+    SPORK__LOCKS
+} spork__lock;
+
+void spork__os_lock(spork__lock lock);
+/* All of them, those that this thread holds already excepted; for a fork. */
+void spork__os_lock_all(void);
+void spork__os_unlock_all(void);
+void spork__os_unlock(spork__lock lock);
+
+/* Calls `in_child` in each forked child of this process, by whoever forked it, before the fork returns there; the locks are
+ * free then. Only what is async-signal-safe may be done in it. Once; nothing where there is no fork. */
+spork_status spork__os_at_fork(void (*in_child)(void));
+
+/* ---- memory.c: memory shared between processes ------------------------------------------------------------------ */
+
+typedef struct spork__block {
+    spork_native handle; /* to give to other processes; SPORK__NO_HANDLE once closed */
+    void *data;
+    size_t size;
+} spork__block;
+
+/* Anonymous, zeroed, mapped. Its pages are there when it returns: SPORK_NO_SPACE now instead of SIGBUS later. */
+spork_status spork__os_block_new(spork__block *block, size_t size);
+/* The same without reserving: for large sparse tables, of which little is used. */
+spork_status spork__os_block_new_sparse(spork__block *block, size_t size);
+/* Maps a block that another process gave. `size` 0: its whole size. */
+spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size);
+/* Closes the handle; the memory stays mapped. */
+void spork__os_block_close_handle(spork__block *block);
+/* Unmaps and closes what is left. A block of zeroes is fine. */
+void spork__os_block_free(spork__block *block);
+/* A page of this process that a forked child finds zeroed, if the system can do that (*wiped); else plain memory. */
+spork_status spork__os_fork_wiped_page(void **page, bool *wiped);
+
+/* ---- handles (in memory.c) --------------------------------------------------------------------------------------- */
+
+void spork__os_handle_close(spork_native handle);
+
+/* ---- identity.c: which process is that, and does it live? ------------------------------------------------------- */
+
+int spork__os_getpid(void);
+int spork__os_getppid(void);
+/* A number that tells this process from every other that ever has the same id: its start time. 0: cannot be known. */
+uint64_t spork__os_start_time(int pid);
+/* False only if it is certain that process `pid` with that start time has ended; `start` 0: the pid alone decides. */
+bool spork__os_process_alive(int pid, uint64_t start);
+/* Names pids of one and the same namespace: participants from different ones cannot judge each other. 0: only one. */
+uint64_t spork__os_pid_namespace(void);
+/* A number nobody can guess. */
+uint64_t spork__os_nonce(void);
+/* Threads of this process; 0 if the system does not tell cheaply. */
+int spork__os_thread_count(void);
+
+/* ---- self.c: this program and its surroundings ------------------------------------------------------------------- */
+
+/* Remembers the program file (Linux: a descriptor, so that a replaced file does not matter). Once. */
+spork_status spork__os_remember_program(const char *argv0);
+/* Its path, for messages and for finding the image again; "" if unknown. */
+const char *spork__os_program_path(void);
+/* True if this process has more rights than its user (set-user-id and kin): it takes no orders from its environment. */
+bool spork__os_is_privileged(void);
+/* The value of an environment variable, or NULL. */
+const char *spork__os_getenv(const char *name);
+bool spork__os_file_exists(const char *path);
+/* Writes to stderr, unbuffered, whole. Async-signal-safe. */
+void spork__os_write_error(const char *text, size_t size);
+/* Ends this process here and now, no handler runs. */
+#if defined(__GNUC__)
+__attribute__((noreturn))
+#endif
+void spork__os_exit(int code);
+/* Coverage and leak-check hooks, if this build has them, at the end of a child. */
+void spork__os_exit_hooks(bool forked);
+/* The mutable part of the surroundings (directory, environment, standard streams) as one number: has it changed? */
+uint64_t spork__os_surroundings(void);
+
+/* ---- stdio.c ------------------------------------------------------------------------------------------------------- */
+
+/* Flushes stdout and stderr, these two only; a stream that another thread holds for longer than a second is left alone. */
+void spork__os_flush(void);
+/* In a forked child: drops what the parent has not yet written: it is the parent's to write. */
+void spork__os_drop_unwritten(void);
+/* In a child: lines leave whole, where the C library can do that. */
+void spork__os_line_buffer(void);
+
+/* ---- cpu.c --------------------------------------------------------------------------------------------------------- */
+
+typedef struct spork__cpus {
+    int online;   /* of the machine */
+    int affinity; /* that this process may run on; 0: unknown */
+    double quota; /* CPUs by cgroup quota; 0: none */
+    char quota_file[256];
+} spork__cpus;
+/* `root`: "" or, in tests, a directory that stands for /. */
+void spork__os_cpus(const char *root, spork__cpus *cpus);
+
+/* ---- image.c: executables and libraries ----------------------------------------------------------------------------- */
+
+#define SPORK__IDENTITY_SIZE 20
+
+typedef struct spork__os_image {
+    uintptr_t base;  /* where its offset 0 is mapped */
+    char path[1024]; /* UTF-8; the program's own is the program path */
+    bool is_program;
+    uint8_t identity[SPORK__IDENTITY_SIZE]; /* of the build */
+} spork__os_image;
+
+/* The loaded image whose CODE `address` is in. SPORK_NOT_FOUND: in none. `with_identity` false leaves identity alone. */
+spork_status spork__os_image_of(uintptr_t address, bool with_identity, spork__os_image *image);
+/* The loaded image with this identity, the program if `is_program`. SPORK_NOT_FOUND. */
+spork_status spork__os_image_find(const spork__os_image *wanted, spork__os_image *found);
+/* The identity of an image FILE, without running anything of it. */
+spork_status spork__os_image_file_identity(const char *path, uint8_t identity[SPORK__IDENTITY_SIZE]);
+/* Loads a library, its constructors run. */
+spork_status spork__os_image_load(const char *path);
+
+/* ---- starting children: fork.c, spawn.c, forkserver.c ------------------------------------------------------------- */
+
+typedef struct spork__limits {
+    uint64_t max_memory;
+    uint64_t max_cpu_ms;
+    uint32_t max_files;
+} spork__limits;
+
+/* A started child. */
+typedef struct spork__child {
+    int pid;
+    int relay;              /* 1: not our own child; its fork server reaps it and tells */
+    spork_native handle;    /* pidfd, kqueue or process handle; ready when it ended */
+    spork_native job;       /* Windows: its own job, for limits */
+    spork_native interrupt; /* Windows: the event behind spork_process_interrupt */
+    spork_native ack;       /* where it tells that it took over; SPORK__NO_HANDLE: nothing to wait for */
+} spork__child;
+#define SPORK__NO_CHILD                                                                                                \
+    (spork__child)                                                                                                     \
+    {                                                                                                                  \
+        0, 0, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE                                   \
+    }
+
+/* The handles that every child is given come in this order; its objects' follow. */
+enum { SPORK__GIVEN_TREE, SPORK__GIVEN_LIFELINE, SPORK__GIVEN_PARENT, SPORK__GIVEN_OBJECTS };
+
+/* What every way of starting needs. */
+typedef struct spork__launch {
+    const char *name;             /* for messages */
+    const char *executable;       /* NULL: the remembered program */
+    bool outlive_parent;
+    bool acknowledge;             /* fork, forkserver: the child tells when it took over (spawn always does) */
+    spork__limits limits;
+    uint64_t nonce;               /* spawn: written into the record too */
+    const spork_native *given;    /* handles that the child gets, private ones of ours; SPORK__NO_HANDLE: none in that place */
+    size_t given_count;
+    int64_t *given_there;         /* out: their numbers in the child (written before the child can read its record) */
+    const spork_native *pass;     /* the user's, same numbers in the child */
+    size_t pass_count;
+    spork__block *record;         /* spawn: the bootstrap record, in a block of its own */
+    void *bytes;                  /* forkserver: the same record as plain bytes */
+    size_t bytes_size;
+    /* forkserver: builds the record of a server in a block; *handles: where its handles' numbers go; *control: the word
+     * that it shares with its owner */
+    spork_status (*server_record)(spork__block *record, uint64_t nonce, int64_t **handles, void **control);
+    void (*child_main)(void *user, spork_native ack); /* fork: runs in the child, does not return */
+    void *user;
+} spork__launch;
+
+/* Whether the system has it. */
+bool spork__os_has_method(spork_start_method method);
+spork_start_method spork__os_default_method(void);
+/* SPORK_UNSUPPORTED, with a sentence, if one of these limits cannot be enforced here. */
+spork_status spork__os_check_limits(const spork__limits *limits);
+
+spork_status spork__os_fork(const spork__launch *launch, spork__child *child);
+spork_status spork__os_spawn(const spork__launch *launch, spork__child *child);
+spork_status spork__os_forkserver(const spork__launch *launch, spork__child *child);
+/* The plain fork, result as fork()'s. */
+int spork__os_plain_fork(void);
+/* Ends this process' fork server; its children are not touched. */
+void spork__os_forkserver_stop(void);
+/* In a forked child: the parent's server is not ours. Async-signal-safe. */
+void spork__os_forkserver_forget(void);
+/* What a fork server's child is to run: a record and the handles that came with it (given, then passed, as numbered here). */
+typedef struct spork__served {
+    void *bytes;
+    size_t size;
+    int64_t *handles;
+    size_t handle_count;
+    spork_native ack;
+    uint32_t sequence;
+} spork__served;
+/* In a spawned child whose record says that it is a fork server: acknowledges, then serves requests on `socket` until its
+ * owner is gone. Returns only in its children, or with the reason why it cannot serve. `control` is a 64-bit word
+ * that it shares with its owner. */
+spork_status spork__os_forkserver_main(spork_native socket, spork_native lifeline, void *control, spork_native ack,
+                                       spork__served *served);
+/* In such a child, right before its target: false if its owner has given it up meanwhile; it must end unseen. */
+bool spork__os_forkserver_claim(void *control, uint32_t sequence);
+
+/* In a child, before anything of the user's runs: default signals, the tie to the parent's life, limits, and no
+ * descriptors but 0 to 2 and those to keep. */
+typedef struct spork__adopt {
+    bool reset_signals;
+    bool close_others;
+    const int64_t *keep;
+    size_t keep_count;
+    spork_native lifeline; /* the parent's; closed. SPORK__NO_HANDLE: this process outlives its parent */
+    spork__limits limits;
+} spork__adopt;
+spork_status spork__os_adopt(const spork__adopt *adopt);
+
+/* ---- lifeline.c: nobody is orphaned --------------------------------------------------------------------------------- */
+
+/* This process' lifeline: it breaks when this process ends, however that happens. Made at first use, under
+ * SPORK__LOCK_START. SPORK__NO_HANDLE where the system needs none. */
+spork_status spork__os_lifeline(spork_native *watched_end);
+/* In a child: from now on this process is killed when its parent's lifeline breaks; at once, if it has. Closes that end. */
+spork_status spork__os_lifeline_tie(spork_native watched_end);
+/* In a forked child: lets go of the parent's lifeline, or it would keep the dead alive. Async-signal-safe. */
+void spork__os_lifeline_forget(void);
+
+/* ---- bootstrap of spawned children (in spawn.c) --------------------------------------------------------------------- */
+
+/* Was this process started by Spork's spawn? Then its record and acknowledgement handle; the sign is removed from the
+ * environment at once. SPORK_NOT_FOUND: no. */
+spork_status spork__os_bootstrap(spork__block *record, spork_native *ack, uint64_t *nonce);
+/* The child took over: wakes the parent. `message` NULL: all is well; else why it ends now. Closes `ack`. */
+void spork__os_acknowledge(spork_native ack, const char *message);
+
+typedef enum spork__ack { SPORK__ACK_OK, SPORK__ACK_REFUSED, SPORK__ACK_DIED, SPORK__ACK_TIMEOUT } spork__ack;
+/* Waits for that; closes child->ack unless it gives TIMEOUT. `message`: what the child said. */
+spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, size_t size);
+
+/* ---- process.c and exit.c: children that run, and their end --------------------------------------------------------- */
+
+typedef struct spork__end {
+    int exitcode;       /* by process.h's table */
+    uint32_t native;    /* wait status, or Windows' exit code */
+    uint64_t peak_rss;  /* bytes; 0: unknown */
+    uint64_t cpu_ms;
+} spork__end;
+
+/* Waits until it has ended, without reaping. SPORK_OK, SPORK_TIMEOUT. Any number of threads at once. */
+spork_status spork__os_wait(const spork__child *child, int timeout_ms);
+/* Has it ended? Then reaps it: SPORK_OK and *end; SPORK_TIMEOUT: it runs. One caller at a time, never again after OK. */
+spork_status spork__os_reap(spork__child *child, spork__end *end);
+
+typedef enum spork__signal { SPORK__TERMINATE, SPORK__KILL, SPORK__INTERRUPT } spork__signal;
+/* To a child that was not reaped. SPORK_OK also if it has just ended. */
+spork_status spork__os_signal(spork__child *child, spork__signal signal);
+/* Closes the handles. The child itself is not touched. */
+void spork__os_child_close(spork__child *child);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

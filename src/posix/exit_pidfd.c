@@ -1,0 +1,64 @@
+/* The end of our own children, by pidfd (Linux 5.4): it names the process, not the number; becomes readable at its end, for
+ * any number of waiters; and serves to reap and to signal. */
+#include "os.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+spork_native spork__exit_open(int pid)
+{
+    return spork__fd_private((int)SPORK__SYS(syscall(SYS_pidfd_open, pid, 0))); /* private at birth by definition */
+}
+
+spork_status spork__exit_wait(const spork__child *child, int timeout_ms)
+{
+    if (child->handle == SPORK__NO_HANDLE) return SPORK_OK; /* ended and closed: what looks next sees it */
+    return spork__fd_wait((int)child->handle, -1, timeout_ms) != 0 ? SPORK_OK : SPORK_TIMEOUT;
+}
+
+spork_status spork__exit_reap(spork__child *child, spork__end *end)
+{
+    siginfo_t info;
+    struct rusage used;
+    memset(&info, 0, sizeof info);
+    memset(&used, 0, sizeof used);
+    memset(end, 0, sizeof *end);
+    end->exitcode = SPORK_RUNNING;
+    /* glibc's waitid drops the resources */
+    long result;
+    do result = syscall(SYS_waitid, P_PIDFD, (int)child->handle, &info, WEXITED | WNOHANG, &used);
+    while (result != 0 && errno == EINTR);
+    if (result == 0 && info.si_pid == 0) return SPORK_TIMEOUT;
+    if (result != 0) { /* ECHILD: the host reaped it (waitpid(-1)), or ignores SIGCHLD: it may still run in the latter case */
+        struct pollfd p = {.fd = (int)child->handle, .events = POLLIN};
+        if (poll(&p, 1, 0) == 0) return SPORK_TIMEOUT;
+        end->exitcode = SPORK_EXIT_UNKNOWN;
+        return SPORK_OK;
+    }
+    spork__exit_decode(info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status & 0x7f, end);
+    end->peak_rss = (uint64_t)used.ru_maxrss * 1024;
+    end->cpu_ms = (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 +
+                  (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
+    return SPORK_OK;
+}
+
+spork_status spork__exit_signal(spork__child *child, int number)
+{
+    if (SPORK__SYS(syscall(SYS_pidfd_send_signal, (int)child->handle, number, NULL, 0)) == 0 || errno == ESRCH) return SPORK_OK;
+    return spork__fail_os(errno, "signal %d cannot be sent to process %d", number, child->pid);
+}

@@ -1,0 +1,79 @@
+#include "os.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+_Thread_local bool spork__own_fork;
+
+bool spork__os_has_method(spork_start_method method) { return method >= SPORK_FORK && method <= SPORK_FORKSERVER; }
+
+spork_start_method spork__os_default_method(void)
+{
+#ifdef __APPLE__
+    return SPORK_SPAWN; /* system frameworks do not survive a fork */
+#else
+    return SPORK_FORK;
+#endif
+}
+
+spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
+{
+    int ack[2] = {-1, -1};
+    sigset_t all, before;
+    *child = SPORK__NO_CHILD;
+    spork_status status = spork__check_passed(launch);
+    if (status != SPORK_OK) return status;
+    spork__os_lock_all(); /* no descriptor of another thread's start is copied; all locks are ours, so the child can free them */
+    if (launch->acknowledge && spork__fd_pipe(ack) != 0) {
+        spork__os_unlock_all();
+        return spork__fail_os(errno, "no pipe to hear from %s", launch->name);
+    }
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* until the child has default dispositions: no handler of ours runs in it */
+    spork__own_fork = true;
+    int pid = SPORK__SYS(fork());
+    if (pid == 0) {
+        spork__own_fork = false;
+        spork__os_unlock_all();
+        spork__fd_close(ack[0]);
+        launch->child_main(launch->user, ack[1]);
+        _exit(1); /* not reached */
+    }
+    int code = errno;
+    spork__own_fork = false;
+    if (pid > 0) {
+        *child = (spork__child){pid, 0, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack[0]};
+        ack[0] = -1;
+    }
+    spork__fd_close(ack[0]);
+    spork__fd_close(ack[1]);
+    spork__os_unlock_all();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return pid > 0 ? spork__child_watched(child) : spork__fail_os(code, "fork");
+}
+
+/* Where a sentinel is to be had but no descriptor is left for it, a child that nobody could wait for is taken back. */
+spork_status spork__child_watched(spork__child *child)
+{
+#if SPORK_EXIT_HAS_HANDLE
+    if (child->handle != SPORK__NO_HANDLE) return SPORK_OK;
+    int code = errno;
+    kill(child->pid, SIGKILL); /* certainly ours: not reaped yet */
+    while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) {}
+    spork__os_child_close(child);
+    return spork__fail_os(code, "no descriptor to watch a child by");
+#else
+    (void)child;
+    return SPORK_OK;
+#endif
+}
+
+int spork__os_plain_fork(void)
+{
+    int pid = SPORK__SYS(fork());
+    if (pid < 0) spork__fail_os(errno, "spork_fork");
+    if (pid == 0) spork__os_drop_unwritten();
+    return pid;
+}

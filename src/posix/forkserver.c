@@ -1,0 +1,465 @@
+/* The fork server, its owner's side. A server is a small process that has only what a child needs: spawned once, it forks on
+ * request, at a cost that does not grow with its owner. Where it can (clone.c), it makes each new process a child of its owner;
+ * else it is the parent itself, and relays: a pipe for each child, on which it writes the wait status.
+ *
+ * A server sees the surroundings (directory, environment, standard streams) of the moment it was spawned. When they
+ * have changed, it is retired and another one spawned: a child always sees its parent's present ones.
+ *
+ * Crash points. The server is killed
+ *   before it cloned              the owner sees its end, spawns another one and asks again;
+ *   after it cloned, unreplied    owner and child agree by one compare-and-swap on a word they share (spork__os_forkserver_claim):
+ *                                 either the child ends unseen and the owner asks another server, or the child runs and the
+ *                                 owner finds its pid in the word. The target never runs twice;
+ *   later                         siblings are not concerned; relayed children go on, their exit code is SPORK_EXIT_UNKNOWN,
+ *                                 and their pipe breaks when they end, because they hold it too.
+ * The owner is killed: the server's socket ends, and so does it. */
+#include "os.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "log.h"
+
+enum { SERVERS = 16, REPLY_TIMEOUT_MS = 30000, END_TIMEOUT_MS = 1000 };
+
+typedef struct server {
+    bool used, retired;
+    int owner, socket;
+    spork__child process;
+    spork__block record; /* shared with it: the word `control` is in there */
+    _Atomic uint64_t *control;
+    uint32_t sequence;
+    uint64_t surroundings;
+    char executable[1024];
+} server;
+
+static server servers[SERVERS]; /* [0] is the present one; under SPORK__LOCK_SERVER */
+
+/* ---- talking ---- */
+
+int spork__socket_send(int fd, const void *data, size_t size, const int *fds, size_t fd_count)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int) * SPORK__MAX_FDS)];
+    } control;
+    for (const char *at = data; size > 0;) {
+        struct iovec piece = {(void *)(uintptr_t)at, size};
+        struct msghdr message;
+        memset(&message, 0, sizeof message);
+        message.msg_iov = &piece;
+        message.msg_iovlen = 1;
+        if (fd_count > 0) {
+            message.msg_control = control.room;
+            message.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * fd_count);
+            struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+            c->cmsg_level = SOL_SOCKET;
+            c->cmsg_type = SCM_RIGHTS;
+            c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * fd_count);
+            memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
+        }
+#ifdef MSG_NOSIGNAL
+        ssize_t n = SPORK__SYS(sendmsg(fd, &message, MSG_NOSIGNAL));
+#else
+        ssize_t n = SPORK__SYS(sendmsg(fd, &message, 0)); /* SO_NOSIGPIPE is set */
+#endif
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -1;
+        at += n;
+        size -= (size_t)n;
+        fd_count = 0; /* they went with the first byte */
+    }
+    return 0;
+}
+
+static void take_fds(struct msghdr *message, int *fds, size_t room, size_t *count)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (*count < room) fds[(*count)++] = spork__fd_private(fd);
+            else close(fd);
+        }
+    }
+}
+
+int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_count)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int) * SPORK__MAX_FDS)];
+    } control;
+    size_t room = *fd_count;
+    char *at = data;
+    *fd_count = 0;
+    while (size > 0) {
+        struct iovec piece = {at, size};
+        struct msghdr message;
+        memset(&message, 0, sizeof message);
+        message.msg_iov = &piece;
+        message.msg_iovlen = 1;
+        message.msg_control = control.room;
+        message.msg_controllen = sizeof control.room;
+#ifdef MSG_CMSG_CLOEXEC
+        ssize_t n = SPORK__SYS(recvmsg(fd, &message, MSG_CMSG_CLOEXEC));
+#else
+        ssize_t n = SPORK__SYS(recvmsg(fd, &message, 0));
+#endif
+        if (n < 0 && errno == EINTR) continue;
+        if (n >= 0) take_fds(&message, fds, room, fd_count);
+        if (n >= 0 && message.msg_flags & MSG_CTRUNC) {
+            errno = EMFILE; /* this process has no room for them */
+            return -1;
+        }
+        if (n < 0) return -1;
+        if (n == 0) {
+            errno = EPIPE;
+            return at == (char *)data ? 0 : -1;
+        }
+        at += n;
+        size -= (size_t)n;
+    }
+    return 1;
+}
+
+/* ---- the server as a process ---- */
+
+/* Closes what belongs to it here; its process ends by itself when it sees that. */
+static void hang_up(server *s)
+{
+    s->socket = spork__fd_close(s->socket);
+    spork__os_block_free(&s->record);
+    s->control = NULL;
+}
+
+/* Reaps it if it has ended within that time. */
+static bool reap(server *s, int timeout_ms)
+{
+    spork__end end;
+    if (spork__exit_wait(&s->process, timeout_ms) != SPORK_OK || spork__exit_reap(&s->process, &end) != SPORK_OK) return false;
+    hang_up(s);
+    spork__os_child_close(&s->process);
+    memset(s, 0, sizeof *s);
+    return true;
+}
+
+/* A server whose children are relayed stays until the last of them has ended. */
+static void retire(server *s)
+{
+    spork__request request = {.magic = SPORK__SERVER_MAGIC, .type = SPORK__REQUEST_RETIRE};
+    if (s->process.relay) spork__socket_send(s->socket, &request, sizeof request, NULL, 0);
+    else hang_up(s);
+    s->retired = true;
+    if (reap(s, s->process.relay ? 0 : END_TIMEOUT_MS) || s->process.relay) return;
+    spork__exit_signal(&s->process, SIGKILL);
+    reap(s, REPLY_TIMEOUT_MS);
+}
+
+/* Ends a server that does not answer. */
+static void destroy(server *s)
+{
+    spork__exit_signal(&s->process, SIGKILL);
+    if (!reap(s, REPLY_TIMEOUT_MS)) memset(s, 0, sizeof *s);
+}
+
+static spork_status spawn_server(server *s, const spork__launch *asked)
+{
+    int ends[2];
+    spork__launch launch;
+    spork_native given[SPORK__GIVEN_OBJECTS + 1];
+    void *control = NULL;
+    memset(&launch, 0, sizeof launch);
+    memset(s, 0, sizeof *s);
+    spork__os_lock(SPORK__LOCK_START);
+    int code = SPORK__SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) != 0 ? errno : 0;
+    spork__os_unlock(SPORK__LOCK_START);
+    if (code != 0) return spork__fail_os(code, "no socket for the fork server");
+    for (int i = 0; i < 2; i++) {
+        ends[i] = spork__fd_cloexec(spork__fd_private(ends[i]));
+#ifdef SO_NOSIGPIPE
+        setsockopt(ends[i], SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
+#endif
+    }
+    for (int i = 0; i < SPORK__GIVEN_OBJECTS; i++) given[i] = SPORK__NO_HANDLE;
+    given[SPORK__GIVEN_TREE] = asked->given[SPORK__GIVEN_TREE];
+    given[SPORK__GIVEN_OBJECTS] = ends[1];
+    launch.name = "the fork server";
+    launch.executable = asked->executable;
+    launch.nonce = spork__os_nonce();
+    launch.given = given;
+    launch.given_count = SPORK__GIVEN_OBJECTS + 1;
+    launch.record = &s->record;
+    spork__os_lock(SPORK__LOCK_START);
+    spork_status status = spork__os_lifeline(&given[SPORK__GIVEN_LIFELINE]);
+    spork__os_unlock(SPORK__LOCK_START);
+    if (status == SPORK_OK) status = asked->server_record(&s->record, launch.nonce, &launch.given_there, &control);
+    if (status == SPORK_OK) status = spork__os_spawn(&launch, &s->process);
+    spork__fd_close(ends[1]);
+    if (status != SPORK_OK) {
+        spork__os_block_free(&s->record);
+        spork__fd_close(ends[0]);
+        return status;
+    }
+    spork__os_block_close_handle(&s->record);
+    s->used = true;
+    s->owner = (int)getpid();
+    s->socket = ends[0];
+    s->control = control;
+    s->surroundings = spork__os_surroundings();
+    if (asked->executable != NULL) snprintf(s->executable, sizeof s->executable, "%s", asked->executable);
+    char message[512] = "it died";
+    spork__ack ack = spork__os_await(&s->process, REPLY_TIMEOUT_MS, message, sizeof message);
+    if (ack == SPORK__ACK_OK) {
+        s->process.relay = message[0] == 'r'; /* "relay", or "" */
+        spork__log(SPORK_LOG_DEBUG, "fork server %d: %s", s->process.pid, s->process.relay ? "relays exits" : "clones siblings");
+        return SPORK_OK;
+    }
+    destroy(s);
+    return ack == SPORK__ACK_TIMEOUT
+               ? spork__fail(SPORK_BROKEN, "the fork server did not reach spork_init in time; make spork_init(argc, argv); the "
+                             "first line of main()")
+               : spork__fail(SPORK_BROKEN, "the fork server could not begin: %s", message);
+}
+
+/* The present server, for these surroundings. */
+static spork_status present(const spork__launch *launch, server **found)
+{
+    server *s = &servers[0];
+    const char *executable = launch->executable != NULL ? launch->executable : "";
+    for (int i = 1; i < SERVERS; i++)
+        if (servers[i].used) reap(&servers[i], 0);
+    if (s->used && (s->surroundings != spork__os_surroundings() || strcmp(s->executable, executable) != 0)) {
+        int free_place = 0;
+        for (int i = 1; i < SERVERS && free_place == 0; i++)
+            if (!servers[i].used) free_place = i;
+        if (free_place == 0 && s->process.relay)
+            return spork__fail(SPORK_NO_SPACE, "%d fork servers with other surroundings still have children: join those first",
+                               SERVERS);
+        retire(s);
+        if (s->used) { /* it relays: its children know it by its place */
+            servers[free_place] = *s;
+            memset(s, 0, sizeof *s);
+        }
+    }
+    *found = s;
+    return s->used ? SPORK_OK : spawn_server(s, launch);
+}
+
+/* ---- requests ---- */
+
+typedef struct packet {
+    spork__request request;
+    int fds[SPORK__MAX_FDS];
+    int64_t numbers[SPORK__MAX_FDS];
+    size_t fd_count, number_count;
+} packet;
+
+/* One of the handles: -2 none, -3 the server's own, -1 any number, else that number. */
+static bool add_handle(packet *p, spork_native fd, int64_t number)
+{
+    if (p->number_count == SPORK__MAX_FDS || p->fd_count == SPORK__MAX_FDS) return false;
+    p->numbers[p->number_count++] = number;
+    if (number >= -1) p->fds[p->fd_count++] = (int)fd;
+    return true;
+}
+
+static bool fill_packet(packet *p, const spork__launch *launch, int ack, const spork__block *block)
+{
+    bool fits = true;
+    memset(&p->request, 0, sizeof p->request);
+    p->fd_count = p->number_count = 0;
+    if (ack >= 0) p->fds[p->fd_count++] = ack;
+    if (block->data != NULL) p->fds[p->fd_count++] = (int)block->handle;
+    for (size_t i = 0; i < launch->given_count; i++) {
+        spork_native fd = launch->given[i];
+        bool servers_own = i == SPORK__GIVEN_TREE || i == SPORK__GIVEN_LIFELINE;
+        fits = fits && add_handle(p, fd, fd == SPORK__NO_HANDLE ? -2 : servers_own ? -3 : -1);
+    }
+    for (size_t i = 0; i < launch->pass_count; i++) fits = fits && add_handle(p, launch->pass[i], launch->pass[i]);
+    p->request.magic = SPORK__SERVER_MAGIC;
+    p->request.type = SPORK__REQUEST_START;
+    p->request.size = (uint32_t)(block->data != NULL ? 0 : launch->bytes_size);
+    p->request.fd_count = (uint32_t)p->fd_count;
+    p->request.has_ack = ack >= 0;
+    p->request.has_block = block->data != NULL;
+    p->request.number_count = (int32_t)p->number_count;
+    return fits;
+}
+
+typedef enum outcome { ANSWERED, NO_ANSWER } outcome;
+
+static outcome ask(server *s, const packet *p, const void *bytes, spork__reply *reply, int *fd)
+{
+    size_t fd_count = 1;
+    *fd = -1;
+    if (spork__socket_send(s->socket, &p->request, sizeof p->request, p->fds, p->fd_count) != 0 ||
+        (p->number_count > 0 && spork__socket_send(s->socket, p->numbers, p->number_count * sizeof *p->numbers, NULL, 0) != 0) ||
+        (p->request.size > 0 && spork__socket_send(s->socket, bytes, p->request.size, NULL, 0) != 0))
+        return NO_ANSWER;
+    int ready = spork__fd_wait(s->socket, (int)s->process.handle, REPLY_TIMEOUT_MS);
+    if (!(ready & 1) && spork__fd_wait(s->socket, -1, 0) == 0) return NO_ANSWER;
+    if (spork__socket_receive(s->socket, reply, sizeof *reply, fd, &fd_count) != 1) {
+        if (fd_count > 0) *fd = spork__fd_close(*fd);
+        return NO_ANSWER;
+    }
+    return reply->magic == SPORK__SERVER_MAGIC && reply->sequence == p->request.sequence ? ANSWERED : NO_ANSWER;
+}
+
+static uint64_t word(uint32_t sequence, uint32_t who) { return (uint64_t)sequence << 32 | who; }
+enum { GIVEN_UP = -1 };
+
+bool spork__os_forkserver_claim(void *control, uint32_t sequence)
+{
+    uint64_t seen = word(sequence, 0);
+    /* Another sequence: the owner has gone on to the next request of this server, so it had its answer about us. */
+    return atomic_compare_exchange_strong((_Atomic uint64_t *)control, &seen, word(sequence, (uint32_t)getpid())) ||
+           (uint32_t)(seen >> 32) != sequence;
+}
+
+/* The server is gone without an answer: is there a child, and does it run? Its pid, or 0: none will. */
+static int settle(server *s, uint32_t sequence)
+{
+    uint64_t seen = word(sequence, 0);
+    return atomic_compare_exchange_strong(s->control, &seen, word(sequence, (uint32_t)GIVEN_UP)) ? 0 : (int)(uint32_t)seen;
+}
+
+static spork_status start_once(server *s, const spork__launch *launch, packet *p, spork__child *child, bool *again)
+{
+    spork__reply reply;
+    int fd, ack = (int)child->ack;
+    *again = false;
+    p->request.sequence = ++s->sequence;
+    atomic_store(s->control, word(s->sequence, 0));
+    if (ask(s, p, launch->bytes, &reply, &fd) == ANSWERED) {
+        if (reply.pid <= 0) return spork__fail_os(reply.code, "the fork server cannot %.50s", reply.stage);
+        *child = (spork__child){reply.pid, (int)reply.relayed, reply.relayed ? fd : spork__exit_open(reply.pid), SPORK__NO_HANDLE,
+                                SPORK__NO_HANDLE, ack};
+        return reply.relayed ? SPORK_OK : spork__child_watched(child);
+    }
+    spork__log(SPORK_LOG_INFO, "fork server %d is gone: another one is started", s->process.pid);
+    spork__exit_signal(&s->process, SIGKILL); /* it may only be stopped: now it cannot answer any more */
+    int pid = settle(s, s->sequence), relayed = s->process.relay;
+    destroy(s);
+    if (pid == 0) {
+        *again = true;
+        return spork__fail(SPORK_BROKEN, "the fork server died");
+    }
+    *child = (spork__child){pid, relayed, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack};
+    return SPORK_OK;
+}
+
+/* A record that does not fit into a socket's buffer goes by shared memory: a server that is stopped must not block us. */
+static spork_status make_block(const spork__launch *launch, spork__block *block)
+{
+    memset(block, 0, sizeof *block);
+    if (launch->bytes_size <= SPORK__SERVER_INLINE) return SPORK_OK;
+    spork_status status = spork__os_block_new(block, launch->bytes_size);
+    if (status == SPORK_OK) memcpy(block->data, launch->bytes, launch->bytes_size);
+    return status;
+}
+
+spork_status spork__os_forkserver(const spork__launch *launch, spork__child *child)
+{
+    packet *p = spork__alloc(sizeof *p, "a request");
+    spork__block block = {0};
+    int ack[2] = {-1, -1};
+    bool again = true;
+    *child = SPORK__NO_CHILD;
+    if (p == NULL) return SPORK_NO_MEMORY;
+    spork__os_lock(SPORK__LOCK_SERVER); /* a fork in another thread waits for this one: no descriptor below leaks into it */
+    spork_status status = spork__check_passed(launch);
+    if (status == SPORK_OK) status = make_block(launch, &block);
+    if (status == SPORK_OK && launch->acknowledge && spork__fd_pipe(ack) != 0) status = spork__fail_os(errno, "no pipe");
+    if (status == SPORK_OK && !fill_packet(p, launch, ack[1], &block))
+        status = spork__fail(SPORK_TOO_LARGE, "a child can be given %d descriptors at most", SPORK__MAX_FDS);
+    for (int attempt = 0; status == SPORK_OK && again && attempt < 3; attempt++) {
+        server *s;
+        child->ack = ack[0];
+        if ((status = present(launch, &s)) != SPORK_OK) break;
+        status = start_once(s, launch, p, child, &again);
+        if (again && attempt < 2) status = SPORK_OK;
+    }
+    spork__fd_close(ack[1]);
+    if (status != SPORK_OK) {
+        spork__fd_close(ack[0]);
+        *child = SPORK__NO_CHILD;
+    }
+    spork__os_block_free(&block);
+    spork__os_unlock(SPORK__LOCK_SERVER);
+    spork__free(p);
+    return status;
+}
+
+void spork__os_forkserver_stop(void)
+{
+    spork__os_lock(SPORK__LOCK_SERVER);
+    for (int i = 0; i < SERVERS; i++)
+        if (servers[i].used && !servers[i].retired && servers[i].owner == (int)getpid()) retire(&servers[i]);
+    spork__os_unlock(SPORK__LOCK_SERVER);
+}
+
+void spork__os_forkserver_forget(void)
+{
+    for (int i = 0; i < SERVERS; i++) {
+        if (!servers[i].used) continue;
+        spork__fd_close(servers[i].socket);
+        spork__os_child_close(&servers[i].process);
+        servers[i].used = false; /* the shared word stays mapped: unmapping is not async-signal-safe by the letter */
+    }
+}
+
+/* ---- relayed children ---- */
+
+spork_status spork__relay_wait(const spork__child *child, int timeout_ms)
+{
+    if (child->handle == SPORK__NO_HANDLE) return SPORK_OK;
+    return spork__fd_wait((int)child->handle, -1, timeout_ms) != 0 ? SPORK_OK : SPORK_TIMEOUT;
+}
+
+spork_status spork__relay_reap(spork__child *child, spork__end *end)
+{
+    int64_t told[3]; /* status, peak RSS, CPU ms */
+    memset(end, 0, sizeof *end);
+    end->exitcode = SPORK_RUNNING;
+    if (child->handle != SPORK__NO_HANDLE && spork__fd_wait((int)child->handle, -1, 0) == 0) return SPORK_TIMEOUT;
+    if (child->handle == SPORK__NO_HANDLE || spork__fd_read((int)child->handle, told, sizeof told) != 1) {
+        end->exitcode = SPORK_EXIT_UNKNOWN; /* its server was killed */
+        return SPORK_OK;
+    }
+    spork__exit_decode((int)told[0], end);
+    end->peak_rss = (uint64_t)told[1];
+    end->cpu_ms = (uint64_t)told[2];
+    return SPORK_OK;
+}
+
+/* The server is the parent: it alone knows whether the number is still this child's. */
+spork_status spork__relay_signal(spork__child *child, int number)
+{
+    spork_status status = SPORK_BROKEN;
+    static packet p; /* under the lock */
+    spork__os_lock(SPORK__LOCK_SERVER);
+    for (int i = 0; i < SERVERS && status != SPORK_OK; i++) {
+        server *s = &servers[i];
+        spork__reply reply;
+        int fd;
+        if (!s->used || !s->process.relay || s->owner != (int)getpid()) continue;
+        memset(&p, 0, sizeof p);
+        p.request = (spork__request){.magic = SPORK__SERVER_MAGIC, .type = SPORK__REQUEST_SIGNAL, .sequence = ++s->sequence,
+                                     .pid = child->pid, .signal = number};
+        if (ask(s, &p, NULL, &reply, &fd) == ANSWERED && reply.pid == child->pid) status = SPORK_OK;
+    }
+    spork__os_unlock(SPORK__LOCK_SERVER);
+    if (status == SPORK_OK || spork__fd_wait((int)child->handle, -1, 0) != 0) return SPORK_OK; /* or it has ended */
+    return spork__fail(SPORK_BROKEN, "process %d cannot be signalled: its fork server, which alone could, was killed", child->pid);
+}

@@ -1,0 +1,139 @@
+#include "os.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if SPORK_HAVE_SYS_AUXV
+#include <sys/auxv.h>
+#endif
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#endif
+
+extern char **environ;
+
+static struct {
+    int fd; /* Linux: on the program file, which may be replaced or deleted meanwhile */
+    char file[64], path[1024], argv0[1024];
+} program = {.fd = -1};
+
+const char *spork__program_file(void) { return program.fd >= 0 ? program.file : program.path; }
+int spork__program_fd(void) { return program.fd; }
+const char *spork__program_argv0(void) { return program.argv0[0] != 0 ? program.argv0 : program.path; }
+const char *spork__os_program_path(void) { return program.path; }
+
+spork_status spork__os_remember_program(const char *argv0)
+{
+    if (argv0 != NULL) snprintf(program.argv0, sizeof program.argv0, "%s", argv0);
+#ifdef __APPLE__
+    uint32_t size = sizeof program.path;
+    if (_NSGetExecutablePath(program.path, &size) != 0) return spork__fail(SPORK_TOO_LARGE, "the program's path is too long");
+#else
+    ssize_t n = readlink("/proc/self/exe", program.path, sizeof program.path - 1);
+    program.path[n > 0 ? n : 0] = 0;
+    /* Not the path: a file put in its place would be another program. And not /proc/self/exe itself at the time of a start:
+     * under valgrind that is valgrind. */
+    program.fd = spork__fd_private(SPORK__SYS(open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));
+    if (program.fd >= 0) snprintf(program.file, sizeof program.file, "/proc/self/fd/%d", program.fd);
+    else if (argv0 != NULL && program.path[0] == 0 && realpath(argv0, program.path) == NULL) program.path[0] = 0;
+#endif
+    return SPORK_OK; /* without a program file only fork works; spawn says so */
+}
+
+bool spork__os_is_privileged(void)
+{
+#if SPORK_HAVE_SYS_AUXV
+    return getauxval(AT_SECURE) != 0;
+#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__NetBSD__)
+    return issetugid() != 0;
+#else
+    return getuid() != geteuid() || getgid() != getegid();
+#endif
+}
+
+const char *spork__os_getenv(const char *name) { return getenv(name); }
+
+bool spork__os_file_exists(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISREG(about.st_mode);
+}
+
+void spork__os_write_error(const char *text, size_t size) { spork__fd_write(2, text, size); }
+
+void spork__os_exit(int code) { _exit(code); }
+
+#if defined(__GNUC__) && defined(__ELF__)
+extern void __gcov_dump(void) __attribute__((weak));
+extern int __llvm_profile_write_file(void) __attribute__((weak));
+extern void __lsan_do_leak_check(void) __attribute__((weak));
+#endif
+
+void spork__os_exit_hooks(bool forked)
+{
+    /* _exit skips what these tools registered with atexit. In a forked child the leak checker is left out: the memory that only
+     * the parent's other threads refer to would look lost. */
+#if defined(__GNUC__) && defined(__ELF__)
+    if (__gcov_dump != NULL) __gcov_dump();
+    if (__llvm_profile_write_file != NULL) __llvm_profile_write_file();
+    if (__lsan_do_leak_check != NULL && !forked) __lsan_do_leak_check();
+#else
+    (void)forked;
+#endif
+}
+
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+    for (const unsigned char *at = data; size > 0; size--) hash = (hash ^ *at++) * 0x100000001b3u; /* FNV-1a */
+    return hash;
+}
+
+uint64_t spork__os_surroundings(void)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    char directory[PATH_MAX];
+    struct stat about;
+    for (int fd = 0; fd < 3; fd++) {
+        uint64_t id[2] = {0, 0};
+        if (fstat(fd, &about) == 0) id[0] = (uint64_t)about.st_dev, id[1] = (uint64_t)about.st_ino;
+        hash = mix(hash, id, sizeof id);
+    }
+    if (getcwd(directory, sizeof directory) != NULL) hash = mix(hash, directory, strlen(directory));
+    for (char **e = environ; e != NULL && *e != NULL; e++) hash = mix(hash, *e, strlen(*e) + 1);
+    return hash;
+}
+
+/* ---- errors ---- */
+
+const char *spork__os_error_text(int64_t code, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "%s", strerror((int)code));
+    return buffer;
+}
+
+spork_status spork__os_status(int64_t code)
+{
+    switch (code) {
+    case ENOMEM: return SPORK_NO_MEMORY;
+    case ENOSPC:
+    case EAGAIN: /* of fork: too many processes */
+    case EMFILE:
+    case ENFILE:
+    case EDQUOT: return SPORK_NO_SPACE;
+    case EACCES:
+    case EPERM: return SPORK_DENIED;
+    case ENOENT: return SPORK_NOT_FOUND;
+    case EEXIST: return SPORK_EXISTS;
+    case EPIPE:
+    case ECONNRESET: return SPORK_CLOSED;
+    case ENOSYS:
+    case EOPNOTSUPP: return SPORK_UNSUPPORTED;
+    case EFBIG: return SPORK_TOO_LARGE;
+    default: return SPORK_OS_ERROR;
+    }
+}

@@ -1,0 +1,310 @@
+/* The fork server itself: one thread, one loop. Everything a child needs is prepared before the fork, so that what is left to
+ * the child can hardly fail. forkserver.c tells the other side, and what each crash leaves behind. */
+#include "os.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "alloc.h"
+
+/* A child that we reap for our owner. */
+typedef struct relayed {
+    int pid, pipe;
+    struct relayed *next;
+} relayed;
+
+static struct {
+    int socket, lifeline, tree;
+    bool relay, retired;
+    relayed *children;
+} self;
+
+static int wake[2] = {-1, -1}; /* a child has ended */
+
+/* ---- relayed children ---- */
+
+static void on_child(int number)
+{
+    int code = errno;
+    (void)number;
+    if (write(wake[1], "", 1) < 0) {} /* full: it wakes us all the same */
+    errno = code;
+}
+
+static void watch_children(void)
+{
+    struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART};
+    if (wake[0] >= 0 || spork__fd_pipe(wake) != 0) return;
+    fcntl(wake[0], F_SETFL, O_NONBLOCK);
+    fcntl(wake[1], F_SETFL, O_NONBLOCK);
+    sigaction(SIGCHLD, &action, NULL);
+}
+
+static void reap_children(void)
+{
+    for (relayed **at = &self.children, *r; (r = *at) != NULL;) {
+        struct rusage used;
+        int status = 0;
+        if (wait4(r->pid, &status, WNOHANG, &used) != r->pid) {
+            at = &r->next;
+            continue;
+        }
+#ifdef __APPLE__
+        int64_t peak = used.ru_maxrss;
+#else
+        int64_t peak = (int64_t)used.ru_maxrss * 1024;
+#endif
+        int64_t told[3] = {status, peak,
+                           (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 +
+                               (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000};
+        spork__fd_write(r->pipe, told, sizeof told); /* an empty pipe takes that; nobody there: SIGPIPE is ignored */
+        spork__fd_close(r->pipe);
+        *at = r->next;
+        spork__free(r);
+    }
+}
+
+/* ---- answers ---- */
+
+static void answer(uint32_t sequence, int pid, int code, const char *stage, int pipe)
+{
+    spork__reply reply;
+    memset(&reply, 0, sizeof reply);
+    reply.magic = SPORK__SERVER_MAGIC;
+    reply.sequence = sequence;
+    reply.pid = pid;
+    reply.code = code;
+    reply.relayed = pipe >= 0;
+    snprintf(reply.stage, sizeof reply.stage, "%s", stage);
+    if (spork__socket_send(self.socket, &reply, sizeof reply, &pipe, pipe >= 0 ? 1 : 0) != 0) spork__os_exit(0); /* owner gone */
+}
+
+static void answer_signal(const spork__request *request)
+{
+    int pid = 0;
+    reap_children(); /* what has ended must not be signalled */
+    for (relayed *r = self.children; r != NULL; r = r->next)
+        if (r->pid == request->pid && kill(r->pid, request->signal) == 0) pid = r->pid;
+    answer(request->sequence, pid, ESRCH, "signal", -1);
+}
+
+/* ---- requests ---- */
+
+typedef struct job {
+    spork__request request;
+    int fds[SPORK__MAX_FDS];
+    size_t fd_count;
+    int64_t numbers[SPORK__MAX_FDS];
+    spork__block block;
+    void *inline_bytes;
+} job;
+
+static void drop(job *j)
+{
+    for (size_t i = 0; i < j->fd_count; i++) spork__fd_close(j->fds[i]);
+    if (j->block.data != NULL) {
+        j->block.handle = SPORK__NO_HANDLE; /* among the fds */
+        spork__os_block_free(&j->block);
+    }
+    spork__free(j->inline_bytes);
+    memset(j, 0, sizeof *j);
+}
+
+/* The rest of a request. False: the stream makes no sense, or is over; there is no going on after that. */
+static bool receive(job *j)
+{
+    const spork__request *r = &j->request;
+    size_t none = 0;
+    if (r->number_count < 0 || r->number_count > SPORK__MAX_FDS || r->size > SPORK__SERVER_INLINE || j->fd_count != r->fd_count ||
+        (size_t)(r->has_ack != 0) + (r->has_block != 0) > j->fd_count)
+        return false;
+    if (r->number_count > 0 &&
+        spork__socket_receive(self.socket, j->numbers, (size_t)r->number_count * sizeof *j->numbers, NULL, &none) != 1)
+        return false;
+    if (r->has_block) {
+        spork_native fd = j->fds[r->has_ack ? 1 : 0];
+        return spork__os_block_open(&j->block, fd, 0) == SPORK_OK;
+    }
+    none = 0;
+    j->inline_bytes = spork__alloc(r->size + 1, "a request");
+    return j->inline_bytes != NULL && spork__socket_receive(self.socket, j->inline_bytes, r->size, NULL, &none) == 1;
+}
+
+/* Gives the descriptors the numbers that they are to have. First those in the way move up, then each is put in its place. */
+static int place(job *j, int64_t *numbers)
+{
+    int highest = 2;
+    size_t next = (size_t)(j->request.has_ack != 0) + (j->request.has_block != 0);
+    for (int i = 0; i < j->request.number_count; i++)
+        if (j->numbers[i] > highest) highest = (int)j->numbers[i];
+    for (size_t i = 0; highest > 2 && i < j->fd_count; i++) {
+        int above = fcntl(j->fds[i], F_DUPFD_CLOEXEC, highest + 1);
+        if (above < 0) return -1;
+        close(j->fds[i]);
+        j->fds[i] = above;
+    }
+    for (int i = 0; i < j->request.number_count; i++) {
+        int64_t wish = j->numbers[i];
+        numbers[i] = SPORK__NO_HANDLE;
+        if (wish == -2) continue;
+        if (wish == -3) {
+            numbers[i] = i == SPORK__GIVEN_TREE ? self.tree : self.lifeline;
+            continue;
+        }
+        if (next >= j->fd_count) {
+            errno = EPROTO;
+            return -1;
+        }
+        int fd = j->fds[next++];
+        if (wish >= 0) {
+            if (dup2(fd, (int)wish) < 0) return -1;
+            close(fd);
+            fd = (int)wish;
+        }
+        numbers[i] = fd;
+    }
+    return 0;
+}
+
+static void become_child(job *j, int own_pipe, spork__served *served)
+{
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigaction(SIGCHLD, &standard, NULL);
+    sigaction(SIGPIPE, &standard, NULL);
+    spork__fd_close(self.socket);
+    spork__fd_close(wake[0]);
+    spork__fd_close(wake[1]);
+    for (relayed *r = self.children; r != NULL; r = r->next) spork__fd_close(r->pipe);
+    (void)own_pipe; /* stays: it breaks at our end, should the server be gone by then */
+    served->ack = j->request.has_ack ? j->fds[0] : SPORK__NO_HANDLE;
+    if (j->request.has_block) {
+        served->bytes = j->block.data;
+        served->size = j->block.size; /* of the object, maybe rounded up: the record knows its own */
+    } else {
+        served->bytes = j->inline_bytes;
+        served->size = j->request.size;
+    }
+    served->handles = spork__alloc((size_t)j->request.number_count * sizeof *served->handles + 1, "handles");
+    served->handle_count = (size_t)j->request.number_count;
+    served->sequence = j->request.sequence;
+    int code = served->handles == NULL ? ENOMEM : place(j, served->handles) != 0 ? errno : 0;
+    if (j->request.has_ack) served->ack = j->fds[0]; /* it may have moved */
+    if (code != 0) {
+        spork__fail_os(code, "the descriptors cannot get their numbers");
+        spork__os_acknowledge(served->ack, spork_error());
+        spork__os_exit(1);
+    }
+    if (j->request.has_block) spork__fd_close(j->fds[j->request.has_ack ? 1 : 0]);
+}
+
+/* True in the child. */
+static bool start(job *j, spork__served *served)
+{
+    int pipe_ends[2] = {-1, -1}, pid = -1;
+    relayed *r = NULL;
+    if (!self.relay && (pid = spork__clone_sibling()) < 0 && errno != EAGAIN && errno != ENOMEM)
+        self.relay = true; /* forbidden after all, as in a sandbox */
+    if (self.relay) {
+        watch_children();
+        r = spork__alloc(sizeof *r, "a relayed child");
+        if (r == NULL || spork__fd_pipe(pipe_ends) != 0) {
+            spork__free(r);
+            answer(j->request.sequence, 0, errno, "make a pipe", -1);
+            drop(j);
+            return false;
+        }
+        fcntl(pipe_ends[1], F_SETFL, O_NONBLOCK);
+        pid = SPORK__SYS(fork());
+    }
+    if (pid == 0) {
+        spork__fd_close(pipe_ends[0]);
+        spork__free(r);
+        become_child(j, pipe_ends[1], served);
+        return true;
+    }
+    int code = errno;
+    if (pid > 0 && r != NULL) {
+        *r = (relayed){pid, pipe_ends[1], self.children};
+        self.children = r;
+    } else {
+        spork__free(r);
+        spork__fd_close(pipe_ends[1]);
+    }
+    answer(j->request.sequence, pid > 0 ? pid : 0, code, "fork", pid > 0 ? pipe_ends[0] : -1);
+    spork__fd_close(pipe_ends[0]);
+    drop(j);
+    return false;
+}
+
+/* True in a child. */
+static bool serve(spork__served *served)
+{
+    static job j;
+    memset(&j, 0, sizeof j);
+    j.fd_count = SPORK__MAX_FDS;
+    if (spork__socket_receive(self.socket, &j.request, sizeof j.request, j.fds, &j.fd_count) != 1 ||
+        j.request.magic != SPORK__SERVER_MAGIC) {
+        self.socket = spork__fd_close(self.socket); /* the owner is gone */
+        drop(&j);
+        return false;
+    }
+    switch (j.request.type) {
+    case SPORK__REQUEST_SIGNAL: answer_signal(&j.request); break;
+    case SPORK__REQUEST_RETIRE: self.retired = true; break;
+    case SPORK__REQUEST_START:
+        if (receive(&j)) return start(&j, served);
+        self.socket = spork__fd_close(self.socket);
+        drop(&j);
+        break;
+    default: self.socket = spork__fd_close(self.socket);
+    }
+    return false;
+}
+
+/* Our own descriptors out of the way of the numbers that children ask for. */
+static int high(int fd)
+{
+    struct rlimit limit;
+    int floor = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1024 ? (int)(limit.rlim_cur / 2) : 512;
+    int above = fcntl(fd, F_DUPFD_CLOEXEC, floor);
+    if (above < 0) return fd;
+    close(fd);
+    return above;
+}
+
+spork_status spork__os_forkserver_main(spork_native socket, spork_native lifeline, void *control, spork_native ack,
+                                       spork__served *served)
+{
+    const char *wish = spork__os_getenv("SPORK_FORKSERVER"); /* "relay" keeps it from cloning, for tests and for trouble */
+    (void)control;
+    if (!spork__lifeline_needs_thread()) { /* else the end of the socket has to do: a server has one thread */
+        int own = dup((int)lifeline);
+        spork_status status = own < 0 ? spork__fail_os(errno, "dup") : spork__os_lifeline_tie(own);
+        if (status != SPORK_OK) return status;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    self.socket = high((int)socket);
+    self.lifeline = high((int)lifeline);
+    self.tree = -1; /* mapped: children find it so */
+    self.relay = (wish != NULL && strcmp(wish, "relay") == 0) || !spork__clone_works();
+    if (self.relay) watch_children();
+    const char *how = self.relay ? "+relay" : "+";
+    spork__fd_write((int)ack, how, strlen(how));
+    spork__fd_close((int)ack);
+    for (;;) {
+        if (self.children == NULL && (self.socket < 0 || self.retired)) spork__os_exit(0);
+        int ready = spork__fd_wait(self.socket, wake[0], SPORK_FOREVER);
+        char rest[64];
+        if (ready & 2)
+            while (read(wake[0], rest, sizeof rest) > 0) {}
+        reap_children();
+        if (ready & 1 && self.socket >= 0 && serve(served)) return SPORK_OK;
+    }
+}

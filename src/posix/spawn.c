@@ -1,0 +1,191 @@
+/* A clean child: this program (or the one that was set) started anew. It is told who it is by one environment variable, which names
+ * the descriptor of its bootstrap record and that on which it acknowledges:
+ *
+ *     SPORK_BOOTSTRAP=<record>:<acknowledge>:<parent's pid>:<nonce>
+ *
+ * The parent's pid keeps a program that is run by the child's own constructors, and inherits the variable, from taking itself for the
+ * child; the nonce, which stands in the record too, a descriptor that was reused. */
+#include "os.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "alloc.h"
+
+extern char **environ;
+
+static const char variable[] = "SPORK_BOOTSTRAP";
+
+spork_status spork__check_passed(const spork__launch *launch)
+{
+    for (size_t i = 0; i < launch->pass_count; i++)
+        if (fcntl((int)launch->pass[i], F_GETFD) < 0)
+            return spork__fail(SPORK_INVALID, "pass_fds[%zu]: descriptor %d is not open", i, (int)launch->pass[i]);
+    return SPORK_OK;
+}
+
+/* ---- the parent's side ---- */
+
+/* The environment with our variable in front; the strings are shared. */
+static char **make_environment(char *ours)
+{
+    size_t count = 0;
+    while (environ != NULL && environ[count] != NULL) count++;
+    char **list = spork__alloc((count + 2) * sizeof *list, "a child's environment");
+    if (list == NULL) return NULL;
+    size_t used = 0;
+    list[used++] = ours;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environ[i], variable, sizeof variable - 1) != 0) list[used++] = environ[i];
+    return list;
+}
+
+/* Lets a descriptor through the exec under its own number. */
+static int keep(posix_spawn_file_actions_t *actions, spork_native fd)
+{
+    if (fd < 0) return 0;
+#ifdef __APPLE__
+    return posix_spawn_file_actions_addinherit_np(actions, (int)fd);
+#else
+    return posix_spawn_file_actions_adddup2(actions, (int)fd, (int)fd); /* the same number: clears close-on-exec */
+#endif
+}
+
+static int keep_all(posix_spawn_file_actions_t *actions, const spork__launch *launch, int ack)
+{
+    int code = keep(actions, launch->record->handle);
+    if (code == 0) code = keep(actions, ack);
+#ifdef __APPLE__
+    for (int fd = 0; code == 0 && fd < 3; fd++) code = fcntl(fd, F_GETFD) < 0 ? 0 : keep(actions, fd);
+#endif
+    for (size_t i = 0; code == 0 && i < launch->given_count; i++) code = keep(actions, launch->given[i]);
+    for (size_t i = 0; code == 0 && i < launch->pass_count; i++) code = keep(actions, launch->pass[i]);
+    return code;
+}
+
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none, all;
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+#ifdef __APPLE__
+    flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
+#endif
+    sigemptyset(&none);
+    sigfillset(&all);
+    int code = posix_spawnattr_setsigmask(attributes, &none);
+    if (code == 0) code = posix_spawnattr_setsigdefault(attributes, &all);
+    return code != 0 ? code : posix_spawnattr_setflags(attributes, flags);
+}
+
+static int spawn(const spork__launch *launch, const char *file, char **environment, int ack, int *pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    char *argv[] = {(char *)(uintptr_t)(launch->executable != NULL ? launch->executable : spork__program_argv0()), NULL};
+    int code = posix_spawn_file_actions_init(&actions);
+    if (code != 0) return code;
+    if ((code = posix_spawnattr_init(&attributes)) == 0) {
+        code = keep_all(&actions, launch, ack);
+        if (code == 0) code = set_attributes(&attributes);
+        if (code == 0)
+            code = spork__fault(SPORK__FAULT_SYSTEM) ? spork__fault_code()
+                                                     : posix_spawn(pid, file, &actions, &attributes, argv, environment);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return code;
+}
+
+spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
+{
+    char ours[128];
+    int ack[2] = {-1, -1}, pid = 0;
+    const char *file = launch->executable != NULL ? launch->executable : spork__program_file();
+    *child = SPORK__NO_CHILD;
+    spork_status status = spork__check_passed(launch);
+    if (status != SPORK_OK) return status;
+    if (file[0] == 0) return spork__fail(SPORK_UNSUPPORTED, "the file of this program cannot be found; use SPORK_FORK");
+    if (spork__os_is_privileged())
+        return spork__fail(SPORK_UNSUPPORTED, "a set-user-id or otherwise privileged program cannot be started anew: its "
+                           "environment is not to be trusted; use SPORK_FORK");
+    spork__os_lock(SPORK__LOCK_START);
+    int code = spork__fd_pipe(ack) != 0 ? errno : 0;
+    if (code == 0) {
+        snprintf(ours, sizeof ours, "%s=%d:%d:%d:%016" PRIx64, variable, (int)launch->record->handle, ack[1], (int)getpid(),
+                 launch->nonce);
+        for (size_t i = 0; i < launch->given_count; i++) launch->given_there[i] = launch->given[i];
+        char **environment = make_environment(ours);
+        code = environment == NULL ? ENOMEM : spawn(launch, file, environment, ack[1], &pid);
+        spork__free(environment);
+    }
+    spork__fd_close(ack[1]);
+    if (code == 0) {
+        *child = (spork__child){pid, 0, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack[0]};
+        status = spork__child_watched(child);
+    } else {
+        spork__fd_close(ack[0]);
+        status = spork__fail_os(code, "%s cannot be started", launch->executable != NULL ? file : spork__os_program_path());
+    }
+    spork__os_unlock(SPORK__LOCK_START);
+    return status;
+}
+
+spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, size_t size)
+{
+    /* Its end alone would do where the other end of the pipe is in its hands only; the look at the process itself is for the case
+     * that it leaked. What it said before it died is read first. */
+    int ready = spork__fd_wait((int)child->ack, (int)child->handle, timeout_ms);
+    if (ready == 0) return SPORK__ACK_TIMEOUT;
+    char text[512];
+    ssize_t n = 0;
+    if (ready & 1 || spork__fd_wait((int)child->ack, -1, 0) != 0)
+        do n = read((int)child->ack, text, sizeof text - 1);
+        while (n < 0 && errno == EINTR);
+    child->ack = spork__fd_close((int)child->ack);
+    if (n <= 0) return SPORK__ACK_DIED;
+    text[n] = 0;
+    snprintf(message, size, "%s", text + 1);
+    return text[0] == '+' ? SPORK__ACK_OK : SPORK__ACK_REFUSED;
+}
+
+/* ---- the child's side ---- */
+
+spork_status spork__os_bootstrap(spork__block *record, spork_native *ack, uint64_t *nonce)
+{
+    int record_fd, ack_fd, parent;
+    const char *value = getenv(variable);
+    if (value == NULL) return SPORK_NOT_FOUND;
+    int fields = sscanf(value, "%d:%d:%d:%" SCNx64, &record_fd, &ack_fd, &parent, nonce);
+    unsetenv(variable); /* it is not for those whom this process starts */
+    if (fields != 4 || parent != (int)getppid() || spork__os_is_privileged()) return SPORK_NOT_FOUND;
+    fcntl(record_fd, F_SETFD, FD_CLOEXEC);
+    fcntl(ack_fd, F_SETFD, FD_CLOEXEC);
+    *ack = ack_fd;
+#ifdef __linux__
+    prctl(PR_SET_NAME, program_invocation_short_name); /* it was executed as /proc/self/fd/N: ps would show "N" */
+#endif
+    spork_status status = spork__os_block_open(record, record_fd, 0);
+    if (status != SPORK_OK) {
+        spork__os_acknowledge(*ack, spork_error());
+        spork__os_exit(1);
+    }
+    return SPORK_OK;
+}
+
+void spork__os_acknowledge(spork_native ack, const char *message)
+{
+    char text[512];
+    if (ack == SPORK__NO_HANDLE) return;
+    int n = snprintf(text, sizeof text, "%c%s", message == NULL ? '+' : '-', message == NULL ? "" : message);
+    spork__fd_write((int)ack, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1); /* shorter than PIPE_BUF: whole */
+    spork__fd_close((int)ack);
+}

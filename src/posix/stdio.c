@@ -1,0 +1,41 @@
+#include "os.h"
+
+#include <stdio.h>
+#if SPORK_HAVE___FPURGE
+#include <stdio_ext.h>
+#endif
+
+enum { PATIENCE_MS = 1000 };
+
+/* fflush(NULL) and exit() hang when any thread sits in fgets(stdin); and a stream may be held by a thread that is blocked in a
+ * full pipe. So: these two streams, and with a bound. */
+static void flush(FILE *stream)
+{
+    for (int waited = 0; ftrylockfile(stream) != 0; waited++) {
+        if (waited == PATIENCE_MS) return;
+        spork__os_sleep(1);
+    }
+    fflush(stream);
+    funlockfile(stream);
+}
+
+void spork__os_flush(void)
+{
+    flush(stdout);
+    flush(stderr);
+}
+
+void spork__os_drop_unwritten(void)
+{
+    /* Not through the streams' locks: in the child of a threaded program a thread that is not here may hold them; libc's
+     * fork has made them anew where it knows of threads. */
+#if SPORK_HAVE___FPURGE
+    __fpurge(stdout);
+    __fpurge(stderr);
+#elif SPORK_HAVE_FPURGE
+    fpurge(stdout);
+    fpurge(stderr);
+#endif
+}
+
+void spork__os_line_buffer(void) { setvbuf(stdout, NULL, _IOLBF, BUFSIZ); }

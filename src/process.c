@@ -1,0 +1,773 @@
+/* Process: the object, its verbs, and the list of this process' children.
+ *
+ * Who waits, waits for the child's end without a lock and without reaping; who then finds it ended reaps it under
+ * SPORK__LOCK_CHILDREN and publishes the result in the object. So any number of threads may join the same process, nobody
+ * reaps twice, and no signal handler is needed. What was started and let go is reaped at later calls: no thread. */
+#include "process.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "child.h"
+#include "error.h"
+#include "log.h"
+#include "tree.h"
+#include "value.h"
+
+enum { START_TIMEOUT_MS = 30000, EXIT_NOTICE_MS = 2000 };
+
+static struct {
+    spork_process *first; /* started and not reaped; freed ones too */
+    unsigned count;       /* names: Process-N */
+    spork_start_method method;
+    char *executable;
+    bool warned_of_threads;
+} all; /* under SPORK__LOCK_CHILDREN */
+
+static spork_process ourselves = {.relation = SPORK__OURSELVES, .state = SPORK__PROCESS_RUNNING, .name = (char *)"MainProcess"};
+static spork_process our_parent = {.relation = SPORK__OUR_PARENT};
+static bool have_parent;
+
+/* ---- settings ---- */
+
+static const char *method_name(spork_start_method method)
+{
+    return method == SPORK_FORK ? "fork" : method == SPORK_SPAWN ? "spawn" : method == SPORK_FORKSERVER ? "forkserver" : "default";
+}
+
+static spork_status check_method(spork_start_method method, const char *call)
+{
+    if (method < SPORK_DEFAULT || method > SPORK_FORKSERVER)
+        return spork__fail(SPORK_INVALID, "%s: %d is no start method", call, (int)method);
+    if (method != SPORK_DEFAULT && !spork__os_has_method(method))
+        return spork__fail(SPORK_UNSUPPORTED, "%s: this system cannot %s; use SPORK_SPAWN, or SPORK_DEFAULT for its best one", call,
+                           method_name(method));
+    return SPORK_OK;
+}
+
+spork_status spork_set_start_method(spork_start_method method)
+{
+    spork_status status = check_method(method, "spork_set_start_method");
+    if (status != SPORK_OK) return status;
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    all.method = method;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return SPORK_OK;
+}
+
+spork_start_method spork_get_start_method(void)
+{
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    spork_start_method method = all.method;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    if (method != SPORK_DEFAULT) return method;
+    const char *wish = spork__os_getenv("SPORK_START_METHOD");
+    for (int m = SPORK_FORK; wish != NULL && m <= SPORK_FORKSERVER; m++)
+        if (strcmp(wish, method_name((spork_start_method)m)) == 0 && spork__os_has_method((spork_start_method)m))
+            return (spork_start_method)m;
+    return spork__os_default_method();
+}
+
+spork_status spork_set_executable(const char *path)
+{
+    char *copy = NULL, *old;
+    if (path != NULL) {
+        if (!spork__os_file_exists(path)) return spork__fail(SPORK_NOT_FOUND, "spork_set_executable: there is no file %s", path);
+        if ((copy = spork__strdup(path, "the executable's path")) == NULL) return SPORK_NO_MEMORY;
+    }
+    spork__os_lock(SPORK__LOCK_SERVER); /* no start reads it meanwhile */
+    old = all.executable;
+    all.executable = copy;
+    spork__os_unlock(SPORK__LOCK_SERVER);
+    (void)old; /* a start in another thread may still use it; a few bytes, once per call */
+    spork__os_forkserver_stop();
+    return SPORK_OK;
+}
+
+void spork__process_settings(spork_start_method *method, const char **executable)
+{
+    *method = all.method;
+    *executable = all.executable;
+}
+
+/* ---- making ---- */
+
+static char *make_name(const char *wish)
+{
+    char name[256];
+    if (wish != NULL) return spork__strdup(wish, "a process' name");
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    unsigned number = ++all.count;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    if (have_parent) snprintf(name, sizeof name, "%s:%u", ourselves.name, number);
+    else snprintf(name, sizeof name, "Process-%u", number);
+    return spork__strdup(name, "a process' name");
+}
+
+static void destroy(spork_process *p)
+{
+    spork__os_child_close(&p->child);
+    spork__values_free_copy(p->args);
+    spork__free(p->self);
+    spork__free(p->pass);
+    spork__free(p->name);
+    spork__free(p);
+}
+
+static spork_status check_options(const spork_process_options *o)
+{
+    static const char call[] = "spork_process_new_with";
+    spork_status status = check_method(o->method, call);
+    if (status != SPORK_OK) return status;
+    if (o->target == NULL && o->run == NULL)
+        return spork__fail(SPORK_INVALID, "%s: there is neither a target nor a run to execute", call);
+    if (o->target != NULL && o->run != NULL)
+        return spork__fail(SPORK_INVALID, "%s: target and run exclude each other", call);
+    if (o->self_size > 0 && (o->self == NULL || o->run == NULL))
+        return spork__fail(SPORK_INVALID, "%s: self needs both the struct and run", call);
+    if (o->pass_fds_count > 0 && o->pass_fds == NULL) return spork__fail(SPORK_INVALID, "%s: pass_fds is NULL", call);
+    if (o->pass_fds_count > 200) return spork__fail(SPORK_TOO_LARGE, "%s: more than 200 pass_fds", call);
+    spork__limits limits = {o->max_memory, o->max_cpu_ms, o->max_files};
+    status = spork__os_check_limits(&limits);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
+}
+
+static spork_status fill(spork_process *p, const spork_process_options *o)
+{
+    p->owner = spork__os_getpid();
+    p->child = SPORK__NO_CHILD;
+    p->end.exitcode = SPORK_RUNNING;
+    p->daemon = o->daemon;
+    p->outlive_parent = o->outlive_parent;
+    p->method = o->method;
+    p->limits = (spork__limits){o->max_memory, o->max_cpu_ms, o->max_files};
+    p->target = o->target;
+    p->run = o->run;
+    p->self_size = o->self_size;
+    p->pass_count = o->pass_fds_count;
+    if ((p->name = make_name(o->name)) == NULL) return SPORK_NO_MEMORY;
+    if (o->self_size > 0) {
+        if ((p->self = spork__alloc(o->self_size, "a process' self")) == NULL) return SPORK_NO_MEMORY;
+        memcpy(p->self, o->self, o->self_size);
+    }
+    if (p->pass_count > 0) {
+        size_t bytes = p->pass_count * sizeof *p->pass;
+        if ((p->pass = spork__alloc(bytes, "pass_fds")) == NULL) return SPORK_NO_MEMORY;
+        memcpy(p->pass, o->pass_fds, bytes);
+    }
+    spork_status status = spork__values_copy(&o->args, &p->args);
+    for (unsigned i = 0; status == SPORK_OK && i < p->args->count; i++)
+        if (p->args->items[i].kind == SPORK__KIND_POINTER)
+            status = spork__fail(SPORK_INVALID, "argument %u is a plain pointer, which means nothing to another process", i + 1);
+    return status;
+}
+
+spork_process *spork__process_new(const spork_process_options *options, size_t size)
+{
+    spork_process_options o;
+    if (options == NULL) {
+        spork__fail(SPORK_INVALID, "spork_process_new_with: the options are NULL");
+        return NULL;
+    }
+    memset(&o, 0, sizeof o);
+    memcpy(&o, options, size < sizeof o ? size : sizeof o); /* an older program's are shorter: the rest is the default */
+    if (check_options(&o) != SPORK_OK) return NULL;
+    spork_process *p = spork__alloc(sizeof *p, "a process");
+    if (p == NULL) return NULL;
+    spork_status status = fill(p, &o);
+    if (status == SPORK_OK) return p;
+    spork__fail_in(status, "spork_process_new(%s)", p->name != NULL ? p->name : "");
+    destroy(p);
+    return NULL;
+}
+
+spork_process *spork_process_new(spork_target target, spork_args args)
+{
+    spork_process_options options;
+    memset(&options, 0, sizeof options);
+    options.target = target;
+    options.args = args;
+    return spork__process_new(&options, sizeof options);
+}
+
+/* ---- the list ---- */
+
+static void list_add(spork_process *p)
+{
+    p->previous = NULL;
+    p->next = all.first;
+    if (all.first != NULL) all.first->previous = p;
+    all.first = p;
+}
+
+static void list_remove(spork_process *p)
+{
+    if (p->next != NULL) p->next->previous = p->previous;
+    if (p->previous != NULL) p->previous->next = p->next;
+    else all.first = p->next;
+    p->next = p->previous = NULL;
+}
+
+void spork__process_forget_all(void)
+{
+    /* In a forked child, alone. The parent's objects stay in memory, and answer SPORK_NOT_YOURS; their descriptors are
+     * closed: a copy of a lifeline or a sentinel in here would outlive what it stands for. */
+    for (spork_process *p = all.first; p != NULL; p = p->next) spork__os_child_close(&p->child);
+    all.first = NULL;
+    have_parent = false;
+    spork__os_lifeline_forget();
+    spork__os_forkserver_forget();
+}
+
+/* Has it ended? Then it is reaped, and off the list. Under the lock. */
+static bool look(spork_process *p)
+{
+    if (p->state != SPORK__PROCESS_RUNNING) return p->state == SPORK__PROCESS_ENDED;
+    if (spork__os_reap(&p->child, &p->end) != SPORK_OK) return false;
+    p->state = SPORK__PROCESS_ENDED;
+    list_remove(p);
+    return true;
+}
+
+/* Reaps what was let go and has ended. */
+static void sweep(void)
+{
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    for (spork_process *p = all.first, *next; p != NULL; p = next) {
+        next = p->next;
+        if (p->freed && look(p)) destroy(p);
+    }
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+}
+
+/* ---- starting ---- */
+
+static const char *exit_text(int code, char text[64])
+{
+    if (code == SPORK_EXIT_UNKNOWN) snprintf(text, 64, "ended, how is unknown");
+    else if (code < 0) snprintf(text, 64, "died of signal %d", -code);
+    else snprintf(text, 64, "ended with exit code %d", code);
+    return text;
+}
+
+static void warn_of_threads(void)
+{
+    if (all.warned_of_threads) return;
+    int threads = spork__os_thread_count();
+    if (threads < 2) return;
+    all.warned_of_threads = true;
+    spork__log(SPORK_LOG_WARNING,
+               "fork in a program with %d threads: the child must not touch what the other threads held locked at that "
+               "moment; SPORK_FORKSERVER starts children nearly as fast and without that risk", threads);
+}
+
+/* What fork's child needs, in the memory that it inherits. */
+typedef struct fork_child {
+    spork_process *process;
+    spork__startup startup;
+    spork__parcels *parcels;
+    spork_native lifeline;
+} fork_child;
+
+static void fork_main(void *user, spork_native ack)
+{
+    fork_child *f = user;
+    spork_process *p = f->process;
+    spork__work work = {p->target, p->run, p->self, p->args, true};
+    spork__adopt adopt = {.reset_signals = true, .lifeline = f->lifeline, .limits = p->limits};
+    spork__os_drop_unwritten();
+    spork_status status = spork__os_adopt(&adopt);
+    if (status == SPORK_OK) status = spork__process_become(&f->startup);
+    if (status == SPORK_OK) status = spork__objects_after_fork(p->args, f->parcels);
+    if (status != SPORK_OK) {
+        if (ack == SPORK__NO_HANDLE) spork__log(SPORK_LOG_ERROR, "%s cannot begin: %s", p->name, spork_error());
+        spork__os_acknowledge(ack, spork_error());
+        spork__os_exit(1);
+    }
+    spork__os_line_buffer();
+    spork__os_acknowledge(ack, NULL);
+    spork__child_run(&work);
+}
+
+/* The record of a fork server: no work, the same surroundings. */
+static spork_status server_record(spork__block *block, uint64_t nonce, int64_t **handles, void **control)
+{
+    spork__startup startup;
+    size_t size = 0;
+    memset(&startup, 0, sizeof startup);
+    startup.nonce = nonce;
+    startup.is_server = true;
+    startup.name = "ForkServer";
+    startup.parent_name = ourselves.name;
+    startup.parent_pid = spork__os_getpid();
+    startup.handle_count = SPORK__GIVEN_OBJECTS + 1; /* its socket */
+    spork_status status = spork__record_size(&startup, &size);
+    if (status != SPORK_OK || (status = spork__os_block_new(block, size)) != SPORK_OK) return status;
+    *control = spork__record_control(block->data);
+    return spork__record_write(&startup, block->data, size, handles);
+}
+
+/* Fork: no record, the child inherits all. */
+static spork_status launch_fork(spork_process *p, spork__launch *launch, fork_child *f)
+{
+    warn_of_threads();
+    spork_status status = spork__function_check(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target);
+    if (status != SPORK_OK) return status;
+    f->process = p;
+    launch->child_main = fork_main;
+    launch->user = f;
+    launch->acknowledge = p->limits.max_memory != 0 || p->limits.max_cpu_ms != 0 || p->limits.max_files != 0;
+    return spork__os_fork(launch, &p->child);
+}
+
+static spork_status launch_spawn(spork__startup *startup, spork__launch *launch, spork__child *child)
+{
+    spork__block block;
+    size_t size = 0;
+    memset(&block, 0, sizeof block);
+    startup->nonce = launch->nonce = spork__os_nonce();
+    spork_status status = spork__record_size(startup, &size);
+    if (status != SPORK_OK || (status = spork__os_block_new(&block, size)) != SPORK_OK) return status;
+    status = spork__record_write(startup, block.data, size, &launch->given_there);
+    launch->record = &block;
+    if (status == SPORK_OK) status = spork__os_spawn(launch, child);
+    spork__os_block_free(&block);
+    return status;
+}
+
+static spork_status launch_forkserver(const spork__startup *startup, spork__launch *launch, spork__child *child)
+{
+    size_t size = 0;
+    spork_status status = spork__record_size(startup, &size);
+    if (status != SPORK_OK) return status;
+    void *bytes = spork__alloc(size, "a process' arguments");
+    if (bytes == NULL) return SPORK_NO_MEMORY;
+    status = spork__record_write(startup, bytes, size, &launch->given_there);
+    launch->bytes = bytes;
+    launch->bytes_size = size;
+    launch->server_record = server_record;
+    /* only what can still fail in the child has to be waited for; the server checks the rest */
+    launch->acknowledge = !startup->function.is_program || startup->limits.max_memory != 0 || startup->limits.max_cpu_ms != 0 ||
+                          startup->limits.max_files != 0;
+    if (status == SPORK_OK) status = spork__os_forkserver(launch, child);
+    spork__free(bytes);
+    return status;
+}
+
+static void describe(spork_process *p, spork__startup *startup)
+{
+    startup->name = p->name;
+    startup->parent_name = ourselves.name;
+    startup->parent_pid = spork__os_getpid();
+    startup->use_run = p->run != NULL;
+    startup->outlive_parent = p->outlive_parent;
+    startup->self = p->self;
+    startup->self_size = p->self_size;
+    startup->args = *p->args;
+    startup->limits = p->limits;
+    startup->pass = p->pass;
+    startup->pass_count = p->pass_count;
+    spork__process_settings(&startup->method, &startup->executable);
+}
+
+/* The handles that a child is given: the tree, the lifeline, its parent (Windows), then its objects'. */
+static spork_status gather(spork_process *p, const spork__parcels *parcels, size_t object_handles, spork_native **given)
+{
+    spork_native *list = spork__alloc((SPORK__GIVEN_OBJECTS + object_handles) * sizeof *list, "a process' handles");
+    if (list == NULL) return SPORK_NO_MEMORY;
+    spork_status status = spork__tree_open(&list[SPORK__GIVEN_TREE]);
+    list[SPORK__GIVEN_LIFELINE] = list[SPORK__GIVEN_PARENT] = SPORK__NO_HANDLE;
+    if (status == SPORK_OK && !p->outlive_parent) {
+        spork__os_lock(SPORK__LOCK_START);
+        status = spork__os_lifeline(&list[SPORK__GIVEN_LIFELINE]);
+        spork__os_unlock(SPORK__LOCK_START);
+    }
+    spork__objects_handles(p->args, parcels, list + SPORK__GIVEN_OBJECTS);
+    *given = list;
+    return status;
+}
+
+static spork_status launch_by(spork_process *p, spork_start_method method, spork__parcels *parcels, size_t object_handles)
+{
+    fork_child f;
+    spork__launch launch;
+    spork_native *given = NULL;
+    memset(&launch, 0, sizeof launch);
+    memset(&f, 0, sizeof f);
+    describe(p, &f.startup);
+    f.startup.parcels = f.parcels = parcels;
+    spork_status status = gather(p, parcels, object_handles, &given);
+    if (status == SPORK_OK) {
+        f.lifeline = given[SPORK__GIVEN_LIFELINE];
+        f.startup.handle_count = SPORK__GIVEN_OBJECTS + object_handles;
+        launch.name = p->name;
+        launch.executable = f.startup.executable;
+        launch.outlive_parent = p->outlive_parent;
+        launch.limits = p->limits;
+        launch.given = given;
+        launch.given_count = f.startup.handle_count;
+        launch.pass = p->pass;
+        launch.pass_count = p->pass_count;
+        if (method != SPORK_FORK) {
+            f.startup.parent_start = spork__os_start_time(f.startup.parent_pid);
+            status = spork__function_export(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target, &f.startup.function);
+        }
+        if (status == SPORK_OK)
+            status = method == SPORK_FORK    ? launch_fork(p, &launch, &f)
+                     : method == SPORK_SPAWN ? launch_spawn(&f.startup, &launch, &p->child)
+                                             : launch_forkserver(&f.startup, &launch, &p->child);
+    }
+    spork__free(given);
+    return status;
+}
+
+/* From NEW to STARTING, for one thread only, and onto the list: a fork in another thread then closes its descriptors. */
+static spork_status claim(spork_process *p)
+{
+    spork_status status = SPORK_OK;
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    if (p->state != SPORK__PROCESS_NEW)
+        status = spork__fail(SPORK_BAD_STATE, "spork_process_start(%s): it was started before; make a new process for another run",
+                             p->name);
+    else {
+        p->state = SPORK__PROCESS_STARTING;
+        list_add(p);
+    }
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return status;
+}
+
+static void settle(spork_process *p, spork__process_state state)
+{
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    p->state = state;
+    if (state == SPORK__PROCESS_NEW) {
+        list_remove(p);
+        spork__os_child_close(&p->child);
+        p->child = SPORK__NO_CHILD;
+    }
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+}
+
+spork_status spork__process_launch(spork_process *p)
+{
+    spork__parcels parcels;
+    size_t object_handles = 0;
+    spork_status status = claim(p);
+    if (status != SPORK_OK) return status;
+    spork__os_flush();
+    status = spork__objects_give(p->args, &parcels, &object_handles);
+    if (status == SPORK_OK)
+        status = launch_by(p, p->method != SPORK_DEFAULT ? p->method : spork_get_start_method(), &parcels, object_handles);
+    if (status != SPORK_OK) {
+        settle(p, SPORK__PROCESS_NEW);
+        return spork__fail_in(status, "spork_process_start(%s)", p->name);
+    }
+    return SPORK_OK;
+}
+
+static int start_timeout(void)
+{
+    const char *wish = spork__os_getenv("SPORK_START_TIMEOUT_MS");
+    long ms = wish != NULL ? strtol(wish, NULL, 10) : 0;
+    return ms > 0 && ms < INT32_MAX ? (int)ms : START_TIMEOUT_MS;
+}
+
+/* It did not take over: whatever is left of it goes, and the sentence says why. */
+static spork_status failed_start(spork_process *p, spork__ack ack, const char *message, int timeout_ms)
+{
+    char text[64];
+    spork__end end;
+    spork__os_signal(&p->child, SPORK__KILL);
+    spork__os_wait(&p->child, SPORK_FOREVER); /* it was killed: the system ends this wait */
+    while (spork__os_reap(&p->child, &end) == SPORK_TIMEOUT) spork__os_sleep(1);
+    if (ack == SPORK__ACK_REFUSED)
+        spork__fail(SPORK_INVALID, "spork_process_start(%s): the child could not begin: %s", p->name, message);
+    else if (ack == SPORK__ACK_TIMEOUT)
+        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child did not reach spork_init within %d ms; make "
+                    "spork_init(argc, argv); the first line of main() (SPORK_START_TIMEOUT_MS sets the time)", p->name, timeout_ms);
+    else if (end.exitcode >= 0)
+        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child %s before it had taken over; is spork_init(argc, argv); the "
+                    "first line of main()?", p->name, exit_text(end.exitcode, text));
+    else
+        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child %s during its bootstrap", p->name, exit_text(end.exitcode, text));
+    settle(p, SPORK__PROCESS_NEW);
+    return spork_last_status();
+}
+
+spork_status spork__process_await(spork_process *p)
+{
+    char message[512] = "";
+    int timeout_ms = start_timeout();
+    if (p->child.ack != SPORK__NO_HANDLE) {
+        spork__ack ack = spork__os_await(&p->child, timeout_ms, message, sizeof message);
+        if (ack != SPORK__ACK_OK) return failed_start(p, ack, message, timeout_ms);
+    }
+    spork__objects_moved(p->args);
+    settle(p, SPORK__PROCESS_RUNNING);
+    return SPORK_OK;
+}
+
+static spork_status check(const spork_process *p, const char *call)
+{
+    if (p == NULL) return SPORK_INVALID; /* the sentence of what made it NULL says more */
+    if (p->relation != SPORK__OUR_CHILD)
+        return spork__fail(SPORK_BAD_STATE, "%s(%s): this is %s, not a child of this process", call, p->name,
+                           p->relation == SPORK__OURSELVES ? "this process itself" : "the parent process");
+    if (p->owner != spork__os_getpid())
+        return spork__fail(SPORK_NOT_YOURS, "%s(%s): it belongs to process %d, which made it, and this is a fork of that one", call,
+                           p->name, p->owner);
+    return SPORK_OK;
+}
+
+spork_status spork_process_start(spork_process *p)
+{
+    spork_status status = check(p, "spork_process_start");
+    if (status == SPORK_OK) status = spork__bootstrap_check("spork_process_start");
+    if (status != SPORK_OK) return status;
+    sweep();
+    status = spork__process_launch(p);
+    return status == SPORK_OK ? spork__process_await(p) : status;
+}
+
+/* ---- the running child ---- */
+
+static spork_status join_parent(int timeout_ms)
+{
+    uint64_t until = spork__os_now() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
+    while (spork__os_process_alive(our_parent.child.pid, our_parent.start_time)) {
+        if (timeout_ms >= 0 && spork__os_now() >= until) return spork__fail(SPORK_TIMEOUT, "spork_process_join(%s): it still runs", our_parent.name);
+        spork__os_sleep(10); /* a grandparent's business at most: no descriptor is kept for it */
+    }
+    return SPORK_OK;
+}
+
+static spork_status check_started(spork_process *p, const char *call)
+{
+    spork_status status = check(p, call);
+    if (status != SPORK_OK) return status;
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    bool started = p->state >= SPORK__PROCESS_RUNNING;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return started ? SPORK_OK : spork__fail(SPORK_BAD_STATE, "%s(%s): it was not started", call, p->name);
+}
+
+spork_status spork_process_join(spork_process *p, int timeout_ms)
+{
+    static const char call[] = "spork_process_join";
+    if (p == &our_parent) return join_parent(timeout_ms);
+    if (p == &ourselves) return spork__fail(SPORK_BAD_STATE, "%s(%s): a process cannot join itself", call, p->name);
+    spork_status status = check_started(p, call);
+    if (status != SPORK_OK) return status;
+    uint64_t until = spork__os_now() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
+    for (int left = timeout_ms;;) {
+        status = spork__os_wait(&p->child, left);
+        spork__os_lock(SPORK__LOCK_CHILDREN);
+        bool ended = look(p);
+        spork__os_unlock(SPORK__LOCK_CHILDREN);
+        if (ended) break;
+        uint64_t now = spork__os_now();
+        if (timeout_ms >= 0 && (status == SPORK_TIMEOUT || now >= until))
+            return spork__fail(SPORK_TIMEOUT, "%s(%s): it still runs after %d ms", call, p->name, timeout_ms);
+        if (timeout_ms >= 0) left = (int)((until - now + 999999) / 1000000);
+    }
+    return SPORK_OK;
+}
+
+static spork_status send(spork_process *p, spork__signal signal, const char *call)
+{
+    spork_status status = check_started(p, call);
+    if (status != SPORK_OK) return status;
+    spork__os_lock(SPORK__LOCK_CHILDREN); /* nobody reaps meanwhile: the number cannot become another's */
+    if (!look(p)) status = spork__os_signal(&p->child, signal);
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s(%s)", call, p->name);
+}
+
+spork_status spork_process_terminate(spork_process *p) { return send(p, SPORK__TERMINATE, "spork_process_terminate"); }
+spork_status spork_process_kill(spork_process *p) { return send(p, SPORK__KILL, "spork_process_kill"); }
+spork_status spork_process_interrupt(spork_process *p) { return send(p, SPORK__INTERRUPT, "spork_process_interrupt"); }
+
+/* A look at a process that is only asked, not changed, as the caller sees it. */
+static int exitcode_now(const spork_process *cp)
+{
+    spork_process *p = (spork_process *)(uintptr_t)cp;
+    if (p == NULL || p->relation != SPORK__OUR_CHILD || p->owner != spork__os_getpid()) return SPORK_RUNNING;
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    look(p);
+    int code = p->end.exitcode;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return code;
+}
+
+bool spork_process_is_alive(const spork_process *p)
+{
+    if (p == NULL) return false;
+    if (p == &ourselves) return true;
+    if (p == &our_parent) return spork__os_process_alive(p->child.pid, p->start_time);
+    if (p->owner != spork__os_getpid() || exitcode_now(p) != SPORK_RUNNING) return false;
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    bool running = p->state == SPORK__PROCESS_RUNNING;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return running;
+}
+
+int spork_process_exitcode(const spork_process *p) { return exitcode_now(p); }
+
+int spork_process_pid(const spork_process *p)
+{
+    if (p == NULL) return 0;
+    return p == &ourselves ? spork__os_getpid() : p->child.pid;
+}
+
+const char *spork_process_name(const spork_process *p) { return p != NULL ? p->name : ""; }
+
+spork_native spork_process_sentinel(const spork_process *p)
+{
+    return p != NULL && p->relation == SPORK__OUR_CHILD && p->owner == spork__os_getpid() ? p->child.handle : SPORK__NO_HANDLE;
+}
+
+static spork_status judge(const spork_process *p, bool near_memory)
+{
+    int code = p->end.exitcode;
+    if (code == SPORK_EXIT_UNKNOWN) return SPORK_BROKEN;
+    if (code == 0) return SPORK_OK;
+    if (near_memory || (p->limits.max_cpu_ms != 0 && code == -24)) return SPORK_OVER_LIMIT;
+    return code < 0 ? SPORK_CRASHED : SPORK_FAILED;
+}
+
+spork_status spork_process_outcome(const spork_process *p)
+{
+    static const char call[] = "spork_process_outcome";
+    char text[64], memory[96] = "", cpu[96] = "";
+    spork_status status = check_started((spork_process *)(uintptr_t)p, call);
+    if (status != SPORK_OK) return status;
+    if (exitcode_now(p) == SPORK_RUNNING) return spork__fail(SPORK_TIMEOUT, "%s(%s): it still runs", call, p->name);
+    uint64_t limit = p->limits.max_memory;
+    bool near_memory = limit != 0 && p->end.peak_rss >= limit / 10 * 9;
+    if (limit != 0)
+        snprintf(memory, sizeof memory, "; of its %llu MiB of memory it used %llu %% at its peak", (unsigned long long)(limit >> 20),
+                 (unsigned long long)(p->end.peak_rss / (limit / 100 + 1)));
+    if (p->limits.max_cpu_ms != 0)
+        snprintf(cpu, sizeof cpu, "; of its %llu ms of CPU time it used %llu", (unsigned long long)p->limits.max_cpu_ms,
+                 (unsigned long long)p->end.cpu_ms);
+    return spork__fail(judge(p, near_memory), "%s (pid %d) %s, native code 0x%x%s%s", p->name, p->child.pid,
+                       exit_text(p->end.exitcode, text), p->end.native, memory, cpu);
+}
+
+void spork_process_free(spork_process *p)
+{
+    if (p == NULL || p->relation != SPORK__OUR_CHILD || p->owner != spork__os_getpid()) return;
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    bool gone = p->state == SPORK__PROCESS_NEW || look(p);
+    if (!gone) p->freed = true;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    if (gone) destroy(p);
+    sweep();
+}
+
+/* ---- this process, its parent, its children ---- */
+
+int spork_getppid(void)
+{
+    int parent = spork__os_getppid();
+    if (!have_parent || parent == our_parent.child.pid) return parent;
+    /* a fork server that relays is our parent by name only; the one that asked it is meant */
+    return spork__os_process_alive(our_parent.child.pid, our_parent.start_time) ? our_parent.child.pid : parent;
+}
+
+spork_process *spork_current_process(void) { return &ourselves; }
+spork_process *spork_parent_process(void) { return have_parent ? &our_parent : NULL; }
+
+size_t spork_active_children(spork_process **list, size_t room)
+{
+    size_t count = 0;
+    sweep();
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    for (spork_process *p = all.first, *next; p != NULL; p = next) {
+        next = p->next;
+        if (p->freed || p->state != SPORK__PROCESS_RUNNING || look(p)) continue;
+        if (count < room && list != NULL) list[count] = p;
+        count++;
+    }
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return count;
+}
+
+spork_status spork__process_become(const spork__startup *startup)
+{
+    spork_status status = SPORK_OK;
+    ourselves.name = (char *)(uintptr_t)startup->name;
+    our_parent.name = (char *)(uintptr_t)startup->parent_name;
+    our_parent.child = SPORK__NO_CHILD;
+    our_parent.child.pid = startup->parent_pid;
+    our_parent.start_time = startup->parent_start;
+    have_parent = true;
+    all.count = 0;
+    all.warned_of_threads = false;
+    spork__log_name(startup->name);
+    spork__child_is_one();
+    if (startup->handles != NULL) { /* spawned: settings and the tree do not come by themselves */
+        all.method = startup->method;
+        all.executable = NULL;
+        if (startup->executable != NULL &&
+            (all.executable = spork__strdup(startup->executable, "the executable's path")) == NULL)
+            return SPORK_NO_MEMORY;
+        status = spork__tree_map((spork_native)startup->handles[SPORK__GIVEN_TREE]);
+    }
+    return status;
+}
+
+/* ---- the end ---- */
+
+/* Waits for the children that are left; the first two seconds in silence. */
+static void join_all(void)
+{
+    const char *wish = spork__os_getenv("SPORK_EXIT_WAIT_MS");
+    long bound = wish != NULL ? strtol(wish, NULL, 10) : -1;
+    uint64_t begin = spork__os_now();
+    bool told = false;
+    for (;;) {
+        spork__os_lock(SPORK__LOCK_CHILDREN);
+        spork_process *waiting = NULL;
+        for (spork_process *p = all.first, *next; p != NULL; p = next) {
+            next = p->next;
+            if (p->state != SPORK__PROCESS_RUNNING || look(p) || (p->freed && p->outlive_parent)) continue;
+            waiting = p;
+        }
+        uint64_t waited = (spork__os_now() - begin) / 1000000;
+        bool late = bound >= 0 && waited >= (uint64_t)bound;
+        spork__child child = waiting != NULL ? waiting->child : SPORK__NO_CHILD;
+        char name[256] = "";
+        if (waiting != NULL) snprintf(name, sizeof name, "%s (pid %d)", waiting->name, child.pid);
+        spork__os_unlock(SPORK__LOCK_CHILDREN);
+        if (waiting == NULL) return;
+        if (late) {
+            spork__log(SPORK_LOG_WARNING, "ending without %s: SPORK_EXIT_WAIT_MS has passed", name);
+            return;
+        }
+        if (!told && waited >= EXIT_NOTICE_MS) {
+            told = true;
+            spork__log(SPORK_LOG_WARNING, "waiting at the end for %s; a daemon would be terminated", name);
+        }
+        /* The object could be freed by another thread meanwhile, but its end is then seen in at most this time. */
+        int ms = told ? 100 : EXIT_NOTICE_MS - (int)waited;
+        if (bound >= 0 && (uint64_t)bound - waited < (uint64_t)ms) ms = (int)((uint64_t)bound - waited);
+        spork__os_wait(&child, ms < 1 ? 1 : ms);
+    }
+}
+
+void spork_shutdown(void)
+{
+    int self = spork__os_getpid();
+    spork__os_flush(); /* as an exit handler it runs before the C library's own: what was said is seen while it waits */
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    for (spork_process *p = all.first; p != NULL; p = p->next)
+        if (p->daemon && p->state == SPORK__PROCESS_RUNNING && p->owner == self) spork__os_signal(&p->child, SPORK__TERMINATE);
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    join_all();
+    spork__os_forkserver_stop();
+    spork__tree_leave();
+}

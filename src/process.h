@@ -1,0 +1,61 @@
+/* Processes inside the library. */
+#ifndef SPORK_SRC_PROCESS_H
+#define SPORK_SRC_PROCESS_H
+
+#include <spork/process.h>
+
+#include "bootstrap.h"
+#include "object.h"
+#include "platform.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum spork__process_state {
+    SPORK__PROCESS_NEW,
+    SPORK__PROCESS_STARTING,
+    SPORK__PROCESS_RUNNING,
+    SPORK__PROCESS_ENDED
+} spork__process_state;
+
+struct spork_process {
+    int owner; /* the process that made it */
+    enum { SPORK__OUR_CHILD, SPORK__OURSELVES, SPORK__OUR_PARENT } relation;
+    spork__process_state state;
+    bool freed; /* the user let go; the list still holds it, to reap */
+    bool daemon, outlive_parent;
+    spork_start_method method; /* SPORK_DEFAULT: asked at start */
+    spork__limits limits;
+    char *name;
+    spork_target target;
+    int (*run)(void *self, const spork_args *args);
+    void *self;
+    size_t self_size;
+    spork_args *args;
+    spork_native *pass;
+    size_t pass_count;
+    spork__child child;
+    spork__end end;
+    uint64_t start_time; /* the parent's, to know it by */
+    struct spork_process *next, *previous;
+};
+
+/* Starting is split, so that many can be launched before the first is awaited. launch: the child exists (or not, with the
+ * reason). await: it took over, or the reason why it did not; after a failure it is gone and reaped, and may be
+ * launched again. */
+spork_status spork__process_launch(spork_process *process);
+spork_status spork__process_await(spork_process *process);
+
+/* In a child: this is who we are, and who our parent is. */
+spork_status spork__process_become(const spork__startup *startup);
+/* The settings that children inherit. */
+void spork__process_settings(spork_start_method *method, const char **executable);
+void spork__process_adopt_settings(spork_start_method method, const char *executable);
+/* Async-signal-safe, in every forked child: its parent's children are not its own. */
+void spork__process_forget_all(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

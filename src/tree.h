@@ -1,0 +1,34 @@
+/* The tree: the table of all processes of one Spork family, in a block of shared memory that the root makes and every process maps
+ * at its bootstrap. A participant's id is its slot and the slot's generation; whatever lies in shared memory names a
+ * process by that, and "is it dead?" is answered here: never by a bare pid. */
+#ifndef SPORK_TREE_H
+#define SPORK_TREE_H
+
+#include "platform.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SPORK__TREE_SLOT_BITS = 12, SPORK__TREE_SLOTS = 1 << SPORK__TREE_SLOT_BITS, SPORK__TREE_GENERATION_BITS = 18 };
+
+/* Makes the tree if this process has none yet, and tells its handle, to be given to children. */
+spork_status spork__tree_open(spork_native *handle);
+/* In a spawned child: maps the parent's. */
+spork_status spork__tree_map(spork_native handle);
+
+/* This process' id, which no other process has in the next 2^30 joins; joins at the first call. 0: the table is full, or
+ * this process cannot judge the others (another pid namespace): SPORK_NO_SPACE, SPORK_UNSUPPORTED with a sentence. A forked
+ * child is a participant of its own. */
+uint32_t spork__tree_self(void);
+/* Gives the id back: what it still names counts as a dead owner's. */
+void spork__tree_leave(void);
+/* False only if that participant is dead, or left, for certain. */
+bool spork__tree_alive(uint32_t id);
+/* Its process id, for messages; 0 if it is gone. */
+int spork__tree_pid(uint32_t id);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

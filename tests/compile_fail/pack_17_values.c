@@ -1,0 +1,5 @@
+// expect: negative
+#include <spork/spork.h>
+
+spork_args pack(void);
+spork_args pack(void) { return spork_pack(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17); }
