@@ -1,5 +1,5 @@
-# What this system has. Each SPORK_HAVE_… becomes 0 or 1 in spork_config.h; SPORK_ALTERNATIVES names
-# those files of src/posix that do the same thing in different ways.
+# What this system has. Each SPORK_HAVE_… becomes 0 or 1 in spork_config.h; SPORK_ALTERNATIVES names the files of src/posix
+# that are chosen among several which do the same thing in different ways.
 include(CMakePushCheckState)
 include(CheckCSourceCompiles)
 include(CheckIncludeFile)
@@ -52,6 +52,9 @@ else()
     set(SPORK_ALTERNATIVES exit_kqueue)
   else()
     set(SPORK_ALTERNATIVES exit_polling)
+  endif()
+  if(NOT exit_polling IN_LIST SPORK_ALTERNATIVES)
+    set(SPORK_EXIT_HAS_HANDLE 1) # something that can be waited for together with others
   endif()
   if(SPORK_HAVE_F_SETSIG)
     list(APPEND SPORK_ALTERNATIVES lifeline_sigio)

@@ -1,5 +1,5 @@
-/* Any bytes as a message of values: refused, or args that lie within the message, encode to the very same bytes (so decode
- * accepts nothing that encode did not write), copy, and unpack. */
+/* Any bytes as a message of values: refused, or args that lie within the message, encode to the very same bytes (so
+ * decode accepts nothing that encode did not write), copy, and unpack. */
 #include <spork/spork.h>
 
 #include <stdio.h>
@@ -83,7 +83,9 @@ static void unpack_as_packed(const spork_args *args)
         case SPORK__KIND_FLOAT: slots[i] = spork__to_f64(&to[i].f); break;
         case SPORK__KIND_TEXT: slots[i] = spork__to_text(&to[i].text); break;
         case SPORK__KIND_BYTES: slots[i] = spork__to_bytes(&to[i].bytes); break;
-        case SPORK__KIND_ARRAY: slots[i] = spork__slot(SPORK__KIND_ARRAY, &to[i].array, item->unit, &to[i].count); break;
+        case SPORK__KIND_ARRAY:
+            slots[i] = spork__slot(SPORK__KIND_ARRAY, &to[i].array, item->unit, &to[i].count);
+            break;
         default:
             to[i].structure = malloc(item->unit);
             EXPECT(to[i].structure != NULL);

@@ -44,7 +44,8 @@ sources() {
 }
 
 build() { # FOLDER OPTIONS…
-    if ! { cmake -S . -B "$1" -G Ninja -DSPORK_BUILD_TESTS=OFF "${@:2}" && cmake --build "$1"; } </dev/null >"$1.log" 2>&1; then
+    if ! { cmake -S . -B "$1" -G Ninja -DSPORK_BUILD_TESTS=OFF "${@:2}" && cmake --build "$1"; } \
+        </dev/null >"$1.log" 2>&1; then
         tail -n 30 "$1.log"
         return 1
     fi

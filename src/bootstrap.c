@@ -15,7 +15,7 @@
 #include "child.h"
 #include "error.h"
 #include "log.h"
-#include "process.h"
+#include "processes.h"
 #include "tree.h"
 #include "value.h"
 

@@ -93,7 +93,10 @@ const char *spork_host_path(void)
     static const char installed[] = SPORK_INSTALLED_HOST;
     spork__os_image here;
     const char *wish = spork__os_getenv("SPORK_HOST");
-    if (wish != NULL && spork__os_file_exists(wish)) return wish;
+    if (wish != NULL && spork__os_file_exists(wish)) {
+        snprintf(path, sizeof path, "%s", wish);
+        return path;
+    }
     if (spork__os_image_of((uintptr_t)&spork_host_path, true, &here) == SPORK_OK) {
         snprintf(path, sizeof path, "%.*s%s", (int)(base_name(here.path) - here.path), here.path, base_name(installed));
         if (spork__os_file_exists(path)) return path;

@@ -71,6 +71,11 @@ spork_status spork__os_fork_wiped_page(void **page, bool *wiped);
 
 void spork__os_handle_close(spork_native handle);
 
+/* The descriptors that Spork keeps open in this process besides the tree's, for tests; how many. */
+int spork__os_own_descriptors(int *list, int room);
+/* The pid of this process' fork server; 0. For tests. */
+int spork__os_forkserver_pid(void);
+
 /* ---- identity.c: which process is that, and does it live? ------------------------------------------------------- */
 
 int spork__os_getpid(void);
@@ -173,7 +178,7 @@ typedef struct spork__child {
     }
 
 /* The handles that every child is given come in this order; its objects' follow. */
-enum { SPORK__GIVEN_TREE, SPORK__GIVEN_LIFELINE, SPORK__GIVEN_PARENT, SPORK__GIVEN_OBJECTS };
+enum { SPORK__GIVEN_TREE, SPORK__GIVEN_LIFELINE, SPORK__GIVEN_OBJECTS };
 
 /* What every way of starting needs. */
 typedef struct spork__launch {

@@ -3,7 +3,7 @@
  * Who waits, waits for the child's end without a lock and without reaping; who then finds it ended reaps it under
  * SPORK__LOCK_CHILDREN and publishes the result in the object. So any number of threads may join the same process, nobody
  * reaps twice, and no signal handler is needed. What was started and let go is reaped at later calls: no thread. */
-#include "process.h"
+#include "processes.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -372,13 +372,13 @@ static void describe(spork_process *p, spork__startup *startup)
     spork__process_settings(&startup->method, &startup->executable);
 }
 
-/* The handles that a child is given: the tree, the lifeline, its parent (Windows), then its objects'. */
+/* The handles that a child is given: the tree, the lifeline, then its objects'. */
 static spork_status gather(spork_process *p, const spork__parcels *parcels, size_t object_handles, spork_native **given)
 {
     spork_native *list = spork__alloc((SPORK__GIVEN_OBJECTS + object_handles) * sizeof *list, "a process' handles");
     if (list == NULL) return SPORK_NO_MEMORY;
     spork_status status = spork__tree_open(&list[SPORK__GIVEN_TREE]);
-    list[SPORK__GIVEN_LIFELINE] = list[SPORK__GIVEN_PARENT] = SPORK__NO_HANDLE;
+    list[SPORK__GIVEN_LIFELINE] = SPORK__NO_HANDLE;
     if (status == SPORK_OK && !p->outlive_parent) {
         spork__os_lock(SPORK__LOCK_START);
         status = spork__os_lifeline(&list[SPORK__GIVEN_LIFELINE]);

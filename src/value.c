@@ -63,8 +63,9 @@ static bool payload_size(unsigned kind, uint64_t unit, uint64_t count, uint64_t 
 
 static const char *kind_name(unsigned kind)
 {
-    static const char *const names[] = {"nothing", "an integer", "an integer", "a float",         "a string", "bytes",
-                                        "a struct", "an array",   "a string",   "a plain pointer", "a bool"};
+    static const char *const names[] = {"nothing", "an integer", "an integer", "a floating-point number",
+                                        "a string", "bytes", "a struct", "an array",
+                                        "a string", "a plain pointer", "a bool"};
     if (kind < sizeof names / sizeof *names) return names[kind];
     const spork__kind *object = kind >= SPORK__KIND_OBJECT ? spork__kind_find((uint16_t)kind) : NULL;
     return object != NULL ? object->name : "an unknown kind of value";
@@ -301,6 +302,11 @@ static spork_status mismatch(unsigned number, const spork_item *item, const spor
                        kind_name(item->kind), kind_name(slot->kind));
 }
 
+static spork_status at_null(unsigned number, const spork_item *item)
+{
+    return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is %s at NULL", number, kind_name(item->kind));
+}
+
 static void store_integer(void *to, uint32_t size, uint64_t bits)
 {
     uint8_t b1 = (uint8_t)bits;
@@ -357,9 +363,10 @@ static spork_status unpack_float(unsigned number, const spork_item *item, const 
 
 static spork_status unpack_text_into(unsigned number, const spork_item *item, const spork_slot *slot, bool store)
 {
+    if (item->kind != SPORK__KIND_TEXT) return mismatch(number, item, slot);
+    if (item->as.p == NULL) return at_null(number, item);
     const char *text = item->as.p;
-    size_t length = text == NULL ? 0 : item->count > 0 ? (size_t)item->count : strlen(text);
-    if (item->kind != SPORK__KIND_TEXT || text == NULL) return mismatch(number, item, slot);
+    size_t length = item->count > 0 ? (size_t)item->count : strlen(text);
     if (length >= slot->unit)
         return spork__fail(SPORK_TOO_SMALL, "spork_unpack: argument %u is a string of %zu bytes, and its buffer has room for %u",
                            number, length + 1, slot->unit);
@@ -377,7 +384,7 @@ static spork_status unpack_elements(unsigned number, const spork_item *item, con
     if (item->unit != slot->unit)
         return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is %s of %u bytes, and the variable's has %u", number,
                            slot->kind == SPORK__KIND_STRUCT ? "a struct" : "an array with elements", item->unit, slot->unit);
-    if (item->as.p == NULL && item->count > 0) return mismatch(number, item, slot);
+    if (item->as.p == NULL && item->count > 0) return at_null(number, item);
     if (slot->kind == SPORK__KIND_ARRAY && slot->count == NULL)
         return spork__fail(SPORK_INVALID, "spork_unpack: there is no variable for the length of argument %u", number);
     if (!store) return SPORK_OK;
@@ -404,9 +411,9 @@ static spork_status unpack_one(unsigned number, const spork_item *item, const sp
     }
     if (item->kind != slot->kind || slot->kind == SPORK__KIND_NONE) return mismatch(number, item, slot);
     if (slot->kind == SPORK__KIND_FLOAT) return unpack_float(number, item, slot, store);
-    if (slot->kind == SPORK__KIND_TEXT && item->as.p == NULL) return mismatch(number, item, slot);
-    if (slot->kind >= SPORK__KIND_OBJECT && item->as.p == NULL)
-        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is a NULL %s", number, kind_name(item->kind));
+    bool needs_data = slot->kind == SPORK__KIND_TEXT || slot->kind >= SPORK__KIND_OBJECT ||
+                      (slot->kind == SPORK__KIND_BYTES && item->count > 0);
+    if (needs_data && item->as.p == NULL) return at_null(number, item);
     if (!store) return SPORK_OK;
     if (slot->kind == SPORK__KIND_BYTES) *(spork_bytes *)slot->to = spork_bytes_of(item->as.p, (size_t)item->count);
     else memcpy(slot->to, &item->as.p, sizeof item->as.p); /* text, pointer, object */

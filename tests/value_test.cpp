@@ -1,4 +1,5 @@
-// Values: what spork_pack packs, spork_unpack stores, or refuses with a sentence. The C side of both is in harness/values.c.
+// Values: what spork_pack packs, spork_unpack stores, or refuses with a sentence. The C side of both is in
+// harness/values.c.
 #include <gtest/gtest.h>
 #include <spork/spork.h>
 
@@ -13,7 +14,10 @@
 
 namespace {
 
-bool same(values_number a, values_number b) { return a.magnitude == b.magnitude && (a.negative == b.negative || a.magnitude == 0); }
+bool same(values_number a, values_number b)
+{
+    return a.magnitude == b.magnitude && (a.negative == b.negative || a.magnitude == 0);
+}
 
 bool less(values_number a, values_number b)
 {
@@ -75,7 +79,7 @@ bool sentence_has(const std::string &pattern) { return std::regex_search(spork_e
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-}  // namespace
+} // namespace
 
 // ---- integers ------------------------------------------------------------------------------------------------------
 
@@ -104,8 +108,10 @@ TEST(Value, AnIntegerGoesIntoEveryTypeThatCanHoldItAndIntoNoOther)
                 values_stored got = to.unpack(&args);
                 ASSERT_FALSE(got.touched) << from.name << " " << text(n) << " into " << to.name;
                 if (fits(n, to)) {
-                    ASSERT_EQ(SPORK_OK, got.status) << from.name << " " << text(n) << " into " << to.name << ": " << spork_error();
-                    ASSERT_TRUE(same(n, got.value)) << from.name << " " << text(n) << " became " << to.name << " " << text(got.value);
+                    ASSERT_EQ(SPORK_OK, got.status)
+                        << from.name << " " << text(n) << " into " << to.name << ": " << spork_error();
+                    ASSERT_TRUE(same(n, got.value))
+                        << from.name << " " << text(n) << " became " << to.name << " " << text(got.value);
                 } else {
                     ASSERT_EQ(SPORK_INVALID, got.status) << from.name << " " << text(n) << " into " << to.name;
                     ASSERT_NE(nullptr, std::strstr(spork_error(), "argument 1")) << spork_error();
@@ -151,7 +157,8 @@ TEST(Value, TheUpperHalfOfAnUnsignedTypeIsNotANegativeInteger)
 TEST(Value, OnlyZeroAndOneGoIntoABool)
 {
     bool b = true;
-    spork_args zero = spork_pack(0), one = spork_pack(1), two = spork_pack(2), minus = spork_pack(-1), far = spork_pack(256);
+    spork_args zero = spork_pack(0), one = spork_pack(1), two = spork_pack(2), minus = spork_pack(-1),
+               far = spork_pack(256);
     EXPECT_EQ(SPORK_OK, spork_unpack(&zero, &b));
     EXPECT_FALSE(b);
     EXPECT_EQ(SPORK_OK, spork_unpack(&one, &b));
@@ -200,8 +207,8 @@ TEST(Value, AnEnumIsTheIntegerItStandsFor)
 TEST(Value, ADoubleArrivesBitForBit)
 {
     using limits = std::numeric_limits<double>;
-    for (double x : {0.0, -0.0, 0.1, -1e300, limits::min(), limits::denorm_min(), limits::max(), limits::lowest(), infinity,
-                     -infinity, limits::quiet_NaN(), std::copysign(limits::quiet_NaN(), -1.0)}) {
+    for (double x : {0.0, -0.0, 0.1, -1e300, limits::min(), limits::denorm_min(), limits::max(), limits::lowest(),
+                     infinity, -infinity, limits::quiet_NaN(), std::copysign(limits::quiet_NaN(), -1.0)}) {
         spork_args args = values_pack_double(x);
         double y = 7;
         EXPECT_EQ(SPORK_OK, values_unpack_double(&args, &y)) << x;
@@ -212,8 +219,8 @@ TEST(Value, ADoubleArrivesBitForBit)
 TEST(Value, AFloatArrivesBitForBitAsAFloatAndExactlyAsADouble)
 {
     using limits = std::numeric_limits<float>;
-    for (float x : {0.0f, -0.0f, 0.1f, limits::min(), limits::denorm_min(), limits::max(), limits::lowest(), limits::infinity(),
-                    -limits::infinity()}) {
+    for (float x : {0.0f, -0.0f, 0.1f, limits::min(), limits::denorm_min(), limits::max(), limits::lowest(),
+                    limits::infinity(), -limits::infinity()}) {
         spork_args args = values_pack_float(x);
         float y = 7;
         double wide = 7;
@@ -279,7 +286,9 @@ TEST(Value, NumbersDoNotTurnIntoFloatingPointOrBack)
 TEST(Value, ATextArrivesWholeAndAnEmptyOneIsEmpty)
 {
     char writable[] = "writable";
-    const std::string umlauts = "Gr\xC3\xBC\xC3\x9F" "e, \xE4\xB8\x96\xE7\x95\x8C", longest(100000, 'x');
+    const std::string umlauts = "Gr\xC3\xBC\xC3\x9F"
+                                "e, \xE4\xB8\x96\xE7\x95\x8C",
+                      longest(100000, 'x');
     for (const std::string &in : {std::string(), std::string("a"), umlauts, longest}) {
         spork_args args = values_pack_text(in.c_str());
         const char *out = nullptr;
@@ -356,7 +365,8 @@ TEST(Value, NoBytesAreFineWithAndWithoutAPointer)
 
 TEST(Value, NoBytesAndNoElementsAreNeverRead)
 {
-    const auto *nowhere = reinterpret_cast<const char *>(uintptr_t{64}); // as an empty container may give: reading it crashes
+    const auto *nowhere =
+        reinterpret_cast<const char *>(uintptr_t{64}); // as an empty container may give: reading it crashes
     spork_args bytes = values_pack_bytes(nowhere, 0), array = values_pack_chars(nowhere, 0);
     for (int target = 0; target < VALUES_INTO_COUNT; target++) {
         values_unpack_one(&bytes, static_cast<values_target>(target));
@@ -607,15 +617,16 @@ TEST(Value, WhatCPacksCppUnpacksAndTheOtherWayRound)
 
 namespace {
 
-template <class T> class CppInteger : public testing::Test {};
-using CppIntegers = testing::Types<bool, char, signed char, unsigned char, short, unsigned short, int, unsigned, long, unsigned long,
-                                   long long, unsigned long long, wchar_t, char16_t, char32_t>;
+template <class T> class CppInteger : public testing::Test {
+};
+using CppIntegers = testing::Types<bool, char, signed char, unsigned char, short, unsigned short, int, unsigned, long,
+                                   unsigned long, long long, unsigned long long, wchar_t, char16_t, char32_t>;
 TYPED_TEST_SUITE(CppInteger, CppIntegers, );
 
 enum class Small : unsigned char { none, all = 255 };
 enum class Wide : int64_t { low = INT64_MIN, high = INT64_MAX };
 
-}  // namespace
+} // namespace
 
 TYPED_TEST(CppInteger, CarriesItsExtremesAndRefusesWhatDoesNotFit)
 {
@@ -629,7 +640,8 @@ TYPED_TEST(CppInteger, CarriesItsExtremesAndRefusesWhatDoesNotFit)
     EXPECT_EQ(TypeParam{}, zero);
 
     if constexpr (sizeof(TypeParam) < sizeof(int64_t)) {
-        spork_args over = spork_pack(static_cast<int64_t>(highest) + 1), under = spork_pack(static_cast<int64_t>(lowest) - 1);
+        spork_args over = spork_pack(static_cast<int64_t>(highest) + 1),
+                   under = spork_pack(static_cast<int64_t>(lowest) - 1);
         EXPECT_REFUSED(SPORK_INVALID, spork_unpack(&over, &high), 1);
         EXPECT_REFUSED(SPORK_INVALID, spork_unpack(&under, &low), 1);
         EXPECT_EQ(highest, high);
@@ -672,8 +684,9 @@ TEST(Value, CppPacksEverySortOfValue)
     const int *got_table = nullptr;
     size_t count = 0;
     int *got_target = nullptr, got_constant = 0;
-    ASSERT_EQ(SPORK_OK, spork_unpack(&args, &got_name, spork_text_into(own, sizeof own), &d, &f, &bytes, spork_struct_into(&got_point),
-                                     spork_array_into(&got_table, &count), spork_pointer_into(&got_target), &got_constant))
+    ASSERT_EQ(SPORK_OK, spork_unpack(&args, &got_name, spork_text_into(own, sizeof own), &d, &f, &bytes,
+                                     spork_struct_into(&got_point), spork_array_into(&got_table, &count),
+                                     spork_pointer_into(&got_target), &got_constant))
         << spork_error();
     EXPECT_EQ(name, got_name);
     EXPECT_STREQ("own", own);
@@ -691,8 +704,8 @@ TEST(Value, CppPacksSixteenValues)
 {
     const spork_args args = spork_pack(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     int v[16];
-    ASSERT_EQ(SPORK_OK, spork_unpack(&args, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11], &v[12],
-                                     &v[13], &v[14], &v[15]));
+    ASSERT_EQ(SPORK_OK, spork_unpack(&args, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9],
+                                     &v[10], &v[11], &v[12], &v[13], &v[14], &v[15]));
     for (int i = 0; i < 16; i++) EXPECT_EQ(i, v[i]);
 }
 
@@ -742,8 +755,9 @@ TEST(Value, AWrongTypeIsRefusedWithTheNumberAndBothTypes)
         values_packed packed;
         const char *name;
     } const from[] = {
-        {VALUES_PACKED_INTEGER, "int|integer"}, {VALUES_PACKED_FLOAT, "float|double|floating"}, {VALUES_PACKED_TEXT, "text|string"},
-        {VALUES_PACKED_BYTES, "bytes"},         {VALUES_PACKED_STRUCT, "struct"},      {VALUES_PACKED_ARRAY, "array"},
+        {VALUES_PACKED_INTEGER, "int|integer"}, {VALUES_PACKED_FLOAT, "float|double|floating"},
+        {VALUES_PACKED_TEXT, "text|string"},    {VALUES_PACKED_BYTES, "bytes"},
+        {VALUES_PACKED_STRUCT, "struct"},       {VALUES_PACKED_ARRAY, "array"},
         {VALUES_PACKED_POINTER, "pointer"},
     };
     struct {
@@ -762,7 +776,8 @@ TEST(Value, AWrongTypeIsRefusedWithTheNumberAndBothTypes)
         {VALUES_INTO_ARRAY, "array", {VALUES_PACKED_ARRAY}},
         {VALUES_INTO_POINTER, "pointer", {VALUES_PACKED_POINTER}},
     };
-    static_assert(sizeof from / sizeof from[0] == VALUES_PACKED_COUNT && sizeof to / sizeof to[0] == VALUES_INTO_COUNT, "all");
+    static_assert(sizeof from / sizeof from[0] == VALUES_PACKED_COUNT && sizeof to / sizeof to[0] == VALUES_INTO_COUNT,
+                  "all");
 
     for (const auto &f : from) {
         for (const auto &t : to) {

@@ -1,4 +1,5 @@
-// The encoding in which values travel: whatever a pack holds arrives, and whatever spork__values_encode did not write is refused.
+// The encoding in which values travel: whatever a pack holds arrives, and whatever spork__values_encode did not write
+// is refused.
 #include <gtest/gtest.h>
 #include <spork/spork.h>
 
@@ -27,12 +28,12 @@ class Block {
 public:
     explicit Block(const Bytes &bytes, size_t shift = 0) : size_(bytes.size()), shift_(shift)
     {
-        memory_ = static_cast<unsigned char *>(::operator new(size_ + shift_, std::align_val_t{16}));
+        memory_ = static_cast<unsigned char *>(::operator new (size_ + shift_, std::align_val_t{16}));
         if (size_ > 0) std::memcpy(data(), bytes.data(), size_);
     }
     Block(const Block &) = delete;
     Block &operator=(const Block &) = delete;
-    ~Block() { ::operator delete(memory_, std::align_val_t{16}); }
+    ~Block() { ::operator delete (memory_, std::align_val_t{16}); }
 
     unsigned char *data() const { return memory_ + shift_; }
     size_t size() const { return size_; }
@@ -50,7 +51,8 @@ struct Entry {
 static_assert(sizeof(Entry) == 16, "as src/value.c describes it");
 
 constexpr size_t header_size = 16;
-constexpr uint16_t int_kind = 1, uint_kind = 2, float_kind = 3, text_kind = 4, bytes_kind = 5, struct_kind = 6, array_kind = 7;
+constexpr uint16_t int_kind = 1, uint_kind = 2, float_kind = 3, text_kind = 4, bytes_kind = 5, struct_kind = 6,
+                   array_kind = 7;
 
 template <class T> void put(Bytes &bytes, size_t at, T value)
 {
@@ -113,7 +115,8 @@ std::string walk(const spork_args &args, const Block &block)
         if (at % 16 != 0) return name + "is not aligned";
         const unsigned char *p = static_cast<const unsigned char *>(item.as.p);
         for (uint64_t k = 0; k < size; k++) sum += p[k];
-        if (item.kind == text_kind && std::strlen(static_cast<const char *>(item.as.p)) != item.count) return name + "is no string";
+        if (item.kind == text_kind && std::strlen(static_cast<const char *>(item.as.p)) != item.count)
+            return name + "is no string";
     }
     sink = sink + sum;
     return "";
@@ -168,10 +171,12 @@ std::vector<spork_args> samples()
     packs.push_back(spork_pack(spork_bytes_of(nullptr, 0)));
     packs.push_back(spork_pack(spork_bytes_of("\0\0", 1), 1, spork_bytes_of("sixteen letters!", 16)));
     packs.push_back(spork_pack(spork_struct(&settings), spork_struct(&points[0])));
-    packs.push_back(spork_pack(spork_array(table, 0), spork_array(table, 1), spork_array(table, 4), spork_array(table, 5)));
+    packs.push_back(
+        spork_pack(spork_array(table, 0), spork_array(table, 1), spork_array(table, 4), spork_array(table, 5)));
     packs.push_back(spork_pack(spork_array(points, 3), "between", spork_array(points, 0)));
-    packs.push_back(spork_pack(1, "photo.png", 0.25, spork_struct(&settings), spork_array(table, 5), spork_bytes_of("abc", 3), "", true,
-                               -7L, 8ULL, spork_array(points, 2), 11.5f, "twelve", 13, spork_bytes_of("", 0), "the end"));
+    packs.push_back(spork_pack(1, "photo.png", 0.25, spork_struct(&settings), spork_array(table, 5),
+                               spork_bytes_of("abc", 3), "", true, -7L, 8ULL, spork_array(points, 2), 11.5f, "twelve",
+                               13, spork_bytes_of("", 0), "the end"));
     return packs;
 }
 
@@ -180,18 +185,20 @@ std::vector<spork_args> samples()
 unsigned seed()
 {
     const char *given = std::getenv("SPORK_TEST_SEED"); // to see a failure again
-    const unsigned chosen = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
+    const unsigned chosen =
+        given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
     std::printf("SPORK_TEST_SEED=%u\n", chosen);
     return chosen;
 }
 
-}  // namespace
+} // namespace
 
 // ---- what encode writes, decode reads ------------------------------------------------------------------------------
 
 TEST(Wire, EveryKindOfValueArrives)
 {
-    spork_args packed = spork_pack(-1, 0.1, "text", spork_bytes_of("a\0b", 3), spork_struct(&settings), spork_array(table, 5), true, "");
+    spork_args packed = spork_pack(-1, 0.1, "text", spork_bytes_of("a\0b", 3), spork_struct(&settings),
+                                   spork_array(table, 5), true, "");
     Block block(encode(packed));
     spork_args args = untouched_args();
     ASSERT_EQ(SPORK_OK, spork__values_decode(block.data(), block.size(), &args)) << spork_error();
@@ -203,7 +210,8 @@ TEST(Wire, EveryKindOfValueArrives)
     const int32_t *array = nullptr;
     size_t count = 0;
     bool b = false;
-    ASSERT_EQ(SPORK_OK, spork_unpack(&args, &i, &d, &text, &bytes, spork_struct_into(&s), spork_array_into(&array, &count), &b, &empty))
+    ASSERT_EQ(SPORK_OK, spork_unpack(&args, &i, &d, &text, &bytes, spork_struct_into(&s),
+                                     spork_array_into(&array, &count), &b, &empty))
         << spork_error();
     EXPECT_EQ(-1, i);
     EXPECT_EQ(0.1, d);
@@ -415,17 +423,19 @@ TEST(Wire, CountsAndUnitsThatOverflowAreRefused)
 {
     const uint64_t top = uint64_t{1} << 63;
     for (uint16_t kind : {text_kind, bytes_kind}) {
-        for (uint64_t count : {top, top - 1, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 15, UINT64_MAX - 16, (uint64_t{1} << 48) + 1,
-                               uint64_t{1} << 48, uint64_t{17}})
+        for (uint64_t count : {top, top - 1, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 15, UINT64_MAX - 16,
+                               (uint64_t{1} << 48) + 1, uint64_t{1} << 48, uint64_t{17}})
             EXPECT_BROKEN(message({{kind, 0, 1, count}}, {std::string(16, '\0')})) << kind << " " << count;
     }
     for (uint32_t unit : {1u, 2u, 8u, 16u, 0x10000u, 0x80000000u, 0xffffffffu}) {
-        for (uint64_t count : {top, top / 2, uint64_t{1} << 60, uint64_t{1} << 48, uint64_t{1} << 32, (uint64_t{1} << 32) + 1, UINT64_MAX,
-                               UINT64_MAX / unit, UINT64_MAX / unit - 1}) {
+        for (uint64_t count : {top, top / 2, uint64_t{1} << 60, uint64_t{1} << 48, uint64_t{1} << 32,
+                               (uint64_t{1} << 32) + 1, UINT64_MAX, UINT64_MAX / unit, UINT64_MAX / unit - 1}) {
             EXPECT_BROKEN(message({{array_kind, 0, unit, count}})) << unit << " * " << count;
             EXPECT_BROKEN(message({{array_kind, 0, unit, count}}, {std::string(16, '\0')})) << unit << " * " << count;
         }
-        EXPECT_BROKEN(message({{struct_kind, 0, unit, 1}}, unit > 16 ? std::vector<std::string>{"too short"} : std::vector<std::string>{})) << unit;
+        EXPECT_BROKEN(message({{struct_kind, 0, unit, 1}},
+                              unit > 16 ? std::vector<std::string>{"too short"} : std::vector<std::string>{}))
+            << unit;
     }
     // each fits, together they wrap
     EXPECT_BROKEN(message({{bytes_kind, 0, 1, top}, {bytes_kind, 0, 1, top}}));
@@ -475,7 +485,8 @@ TEST(Wire, ATextWithoutItsNulOrWithOneInsideIsRefused)
 
 TEST(Wire, PaddingThatIsNotZeroIsRefused)
 {
-    const Bytes good = message({{bytes_kind, 0, 1, 5}, {text_kind, 0, 1, 4}, {array_kind, 0, 4, 3}}, {"12345", "text", "abcdefghijkl"});
+    const Bytes good = message({{bytes_kind, 0, 1, 5}, {text_kind, 0, 1, 4}, {array_kind, 0, 4, 3}},
+                               {"12345", "text", "abcdefghijkl"});
     bool accepted = false;
     EXPECT_EQ("", not_refused_nor_sound(good, &accepted));
     ASSERT_TRUE(accepted) << spork_error();
@@ -498,8 +509,8 @@ TEST(Wire, AWrongMagicAWrongTotalAndAWrongCountAreRefused)
         std::memcpy(bytes.data(), magic, 4);
         EXPECT_BROKEN(bytes) << magic;
     }
-    for (uint64_t total : {uint64_t{0}, uint64_t{16}, uint64_t{47}, uint64_t{49}, uint64_t{64}, uint64_t{1} << 63, UINT64_MAX,
-                           (uint64_t{1} << 32) + 48}) {
+    for (uint64_t total : {uint64_t{0}, uint64_t{16}, uint64_t{47}, uint64_t{49}, uint64_t{64}, uint64_t{1} << 63,
+                           UINT64_MAX, (uint64_t{1} << 32) + 48}) {
         Bytes bytes = good;
         put_total(bytes, total);
         EXPECT_BROKEN(bytes) << total;
@@ -551,7 +562,8 @@ TEST(Wire, RandomBytesAreRefusedOrGiveArgsThatCanBeWalked)
 {
     std::mt19937_64 random(seed());
     auto below = [&](uint64_t n) { return random() % n; };
-    const uint64_t odd_counts[] = {UINT64_MAX, uint64_t{1} << 63, uint64_t{1} << 60, uint64_t{1} << 48, uint64_t{1} << 32};
+    const uint64_t odd_counts[] = {UINT64_MAX, uint64_t{1} << 63, uint64_t{1} << 60, uint64_t{1} << 48,
+                                   uint64_t{1} << 32};
     const uint32_t units[] = {0, 1, 2, 4, 8, 16, 24, 0xffffffff};
     size_t accepted_count = 0;
     const int rounds = harness_rounds(200000);
@@ -616,7 +628,8 @@ TEST(Wire, ACopyTakesStringsAndArraysAlongAndAlignsThem)
     std::string name = "a name that is long enough to live on the heap";
     std::vector<double> numbers = {1, 2, 3};
     spork_args *copy = nullptr;
-    const spork_args packed = spork_pack(name.c_str(), "x", spork_array(numbers.data(), numbers.size()), spork_bytes_of("y", 1));
+    const spork_args packed =
+        spork_pack(name.c_str(), "x", spork_array(numbers.data(), numbers.size()), spork_bytes_of("y", 1));
     ASSERT_EQ(SPORK_OK, spork__values_copy(&packed, &copy)) << spork_error();
     name.assign(name.size(), '#');
     numbers.assign(3, 0);
@@ -651,8 +664,9 @@ TEST(Wire, WhatCannotBeCopiedIsRefusedAndNothingIsHeld)
     spork_args seventeen = samples().back();
     seventeen.count = 17;
     const long before = spork__allocated();
-    for (const spork_args &args : {spork_pack(1, no_text), spork_pack(1, spork_array(nowhere, 3)), spork_pack(1, spork_struct(nowhere)),
-                                   spork_pack(1, spork_bytes_of(nullptr, 3)), spork_pack(1, spork_array(table, uint64_t{1} << 62)), seventeen}) {
+    for (const spork_args &args :
+         {spork_pack(1, no_text), spork_pack(1, spork_array(nowhere, 3)), spork_pack(1, spork_struct(nowhere)),
+          spork_pack(1, spork_bytes_of(nullptr, 3)), spork_pack(1, spork_array(table, uint64_t{1} << 62)), seventeen}) {
         spork_args *copy = nullptr;
         EXPECT_NE(SPORK_OK, spork__values_copy(&args, &copy));
         EXPECT_EQ(nullptr, copy);

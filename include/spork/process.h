@@ -47,8 +47,8 @@
  * | SPORK_EXIT_UNKNOWN | it ended, but somebody else took its status (the host called waitpid(-1) or ignores SIGCHLD) |
  *
  * On Windows an access violation or a stack overflow is -11, an integer division by zero -8, an illegal instruction -4, a
- * breakpoint -5, raise(N) of an unhandled signal -N; other exception codes are SPORK_EXIT_UNKNOWN, with the code in
- * spork_error() after join.
+ * breakpoint -5, raise(N) of an unhandled signal -N; other exception codes are SPORK_EXIT_UNKNOWN, and
+ * spork_process_outcome tells the code.
  *
  * ## Rules
  * An object belongs to the process that made it: after a plain fork the child gets SPORK_NOT_YOURS. All functions may be
@@ -130,8 +130,8 @@ SPORK_API spork_process *spork__process_new(const spork_process_options *options
  * @return SPORK_OK; SPORK_BAD_STATE: started before, or spork_init is missing; SPORK_INVALID: an argument or the target
  *         cannot reach the child (its library was unloaded); SPORK_BROKEN: the child died during its bootstrap, the
  *         sentence tells of what; SPORK_UNSUPPORTED; SPORK_NO_SPACE (processes, descriptors); SPORK_NO_MEMORY;
- *         SPORK_NOT_FOUND, SPORK_DENIED: the program file; SPORK_OS_ERROR. Except after SPORK_BROKEN the target has
- *         not run, and `start` may be tried again.
+ *         SPORK_NOT_FOUND, SPORK_DENIED: the program file; SPORK_OS_ERROR. After any of these the target has not run, and
+ *         `start` may be tried again.
  */
 SPORK_API spork_status spork_process_start(spork_process *process);
 

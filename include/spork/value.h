@@ -273,10 +273,16 @@ spork__to_other(struct spork__this_type_cannot_be_unpacked_into__see_the_table_i
         float *: spork__to_f32, double *: spork__to_f64, const char **: spork__to_text,                                \
         spork_bytes *: spork__to_bytes, spork_slot: spork__to_slot, default: spork__to_other)(x)
 
-/* Counts 1 to 24 arguments; more than 16 do not compile: the array below gets a negative size. */
+/* Counts 1 to 64 arguments; more than 16 do not compile: the array below gets a negative size. */
 #define SPORK__N(...)                                                                                                  \
-    SPORK__N_(__VA_ARGS__, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
-#define SPORK__N_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, N, ...)                      \
+    SPORK__N_(__VA_ARGS__,                                                                                             \
+              64, 63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40,      \
+              39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15,      \
+              14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define SPORK__N_(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20,       \
+                  a21, a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, a33, a34, a35, a36, a37, a38, a39,       \
+                  a40, a41, a42, a43, a44, a45, a46, a47, a48, a49, a50, a51, a52, a53, a54, a55, a56, a57, a58,       \
+                  a59, a60, a61, a62, a63, N, ...)                                                                     \
     sizeof(char[(N) <= SPORK_MAX_VALUES ? (N) : -1])
 #define SPORK__16(M, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ...)                                              \
     M(a), M(b), M(c), M(d), M(e), M(f), M(g), M(h), M(i), M(j), M(k), M(l), M(m), M(n), M(o), M(p)
@@ -334,6 +340,7 @@ template <class T> spork_item spork__as(T x)
         if constexpr (std::is_signed_v<T>) return spork__as_int(static_cast<int64_t>(x));
         else return spork__as_uint(static_cast<uint64_t>(x));
     } else if constexpr (std::is_floating_point_v<T>) {
+        static_assert(!std::is_same_v<T, long double>, "a long double cannot be packed: it would lose digits");
         return spork__as_f(static_cast<double>(x));
     } else if constexpr (std::is_convertible_v<T, const char *>) {
         return spork__as_text(x);

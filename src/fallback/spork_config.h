@@ -1,5 +1,5 @@
-/* The configuration of builds without CMake: `cc -I include -I src/fallback -iquote src -iquote src/posix …`. It names only
- * what is certain from the compiler's and the C library's own macros; the rest is done the portable way. */
+/* The configuration of builds without CMake: `cc -I include -I src/fallback -iquote src -iquote src/posix …`. It names
+ * only what is certain from the compiler's and the C library's own macros; the rest is done the portable way. */
 #ifndef SPORK_CONFIG_H
 #define SPORK_CONFIG_H
 
@@ -35,6 +35,7 @@
 #define SPORK_HAVE___FPURGE SPORK_ON_LINUX
 #define SPORK_HAVE_SYS_AUXV SPORK_ON_LINUX
 #define SPORK_HAVE_MADV_WIPEONFORK SPORK_GLIBC(2, 28)
+#define SPORK_EXIT_HAS_HANDLE (SPORK_ON_LINUX || SPORK_ON_BSD)
 
 #define SPORK_INSTALLED_HOST ""
 

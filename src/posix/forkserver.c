@@ -419,6 +419,14 @@ void spork__os_forkserver_forget(void)
     }
 }
 
+int spork__os_forkserver_pid(void)
+{
+    spork__os_lock(SPORK__LOCK_SERVER);
+    int pid = servers[0].used ? servers[0].process.pid : 0;
+    spork__os_unlock(SPORK__LOCK_SERVER);
+    return pid;
+}
+
 /* ---- relayed children ---- */
 
 spork_status spork__relay_wait(const spork__child *child, int timeout_ms)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 static int ends[2] = {-1, -1}; /* under SPORK__LOCK_START */
+static int tied = -1;            /* to the parent's */
 
 spork_status spork__os_lifeline(spork_native *watched_end)
 {
@@ -34,7 +35,17 @@ spork_status spork__os_lifeline(spork_native *watched_end)
 void spork__os_lifeline_forget(void)
 {
     ends[1] = spork__fd_close(ends[1]);
+    tied = spork__fd_close(tied); /* to the parent's parent: not our business */
     if (!spork__own_fork) ends[0] = spork__fd_close(ends[0]); /* else it is about to be tied to it */
+}
+
+int spork__lifeline_descriptors(int *list)
+{
+    int count = 0;
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0) list[count++] = ends[i];
+    if (tied >= 0) list[count++] = tied;
+    return count;
 }
 
 bool spork__lifeline_needs_thread(void) { return false; }
@@ -53,5 +64,6 @@ spork_status spork__os_lifeline_tie(spork_native watched_end)
         return spork__fail_os(errno, "the lifeline cannot be armed");
     struct pollfd p = {.fd = own, .events = POLLIN};
     if (poll(&p, 1, 0) > 0) kill(getpid(), SIGKILL); /* it broke before it was armed */
-    return SPORK_OK; /* stays open as long as this process lives */
+    tied = own; /* stays open as long as this process lives */
+    return SPORK_OK;
 }

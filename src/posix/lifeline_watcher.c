@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static int ends[2] = {-1, -1}; /* under SPORK__LOCK_START */
+static int tied = -1;            /* to the parent's */
 
 spork_status spork__os_lifeline(spork_native *watched_end)
 {
@@ -27,7 +28,17 @@ spork_status spork__os_lifeline(spork_native *watched_end)
 void spork__os_lifeline_forget(void)
 {
     ends[1] = spork__fd_close(ends[1]);
+    tied = spork__fd_close(tied); /* to the parent's parent: not our business */
     if (!spork__own_fork) ends[0] = spork__fd_close(ends[0]);
+}
+
+int spork__lifeline_descriptors(int *list)
+{
+    int count = 0;
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0) list[count++] = ends[i];
+    if (tied >= 0) list[count++] = tied;
+    return count;
 }
 
 bool spork__lifeline_needs_thread(void) { return true; }
@@ -61,6 +72,7 @@ spork_status spork__os_lifeline_tie(spork_native watched_end)
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (code != 0) return spork__fail_os(code, "no thread to watch the parent's life");
+    tied = own;
     atomic_fetch_add(&spork__own_threads, 1);
     return SPORK_OK;
 }

@@ -52,6 +52,8 @@ extern _Atomic int spork__own_threads;
 /* ---- the lifeline, for a child that Spork forked ---- */
 /* Closes what it inherited of its parent's lifeline. */
 void spork__lifeline_drop_inherited(void);
+/* Its descriptors in this process, three at most. */
+int spork__lifeline_descriptors(int *list);
 /* Whether a tie costs a thread. */
 bool spork__lifeline_needs_thread(void);
 

@@ -45,6 +45,14 @@ spork_status spork__os_remember_program(const char *argv0)
     return SPORK_OK; /* without a program file only fork works; spawn says so */
 }
 
+int spork__os_own_descriptors(int *list, int room)
+{
+    int all[4], count = spork__lifeline_descriptors(all);
+    if (program.fd >= 0) all[count++] = program.fd;
+    for (int i = 0; i < count && i < room; i++) list[i] = all[i];
+    return count;
+}
+
 bool spork__os_is_privileged(void)
 {
 #if SPORK_HAVE_SYS_AUXV

@@ -181,6 +181,7 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     spork__fd_close(self.socket);
     spork__fd_close(wake[0]);
     spork__fd_close(wake[1]);
+    if (!self.relay) spork__os_lifeline_forget(); /* a raw clone calls no fork handlers */
     for (relayed *r = self.children; r != NULL; r = r->next) spork__fd_close(r->pipe);
     (void)own_pipe; /* stays: it breaks at our end, should the server be gone by then */
     served->ack = j->request.has_ack ? j->fds[0] : SPORK__NO_HANDLE;

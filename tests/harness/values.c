@@ -3,7 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- integers ------------------------------------------------------------------------------------------------------ */
+/* ---- integers ---------------------------------------------------------------------------------------------------- */
 
 static values_number number(bool is_signed, int64_t i, uint64_t u)
 {
@@ -44,8 +44,8 @@ static values_number number(bool is_signed, int64_t i, uint64_t u)
     X(size_t, size_t, 0, SIZE_MAX)                                                                                     \
     X(ptrdiff_t, ptrdiff_t, 1, PTRDIFF_MAX)
 
-/* Unpacked twice, over two patterns: a value that happens to look like one of them is still seen. The bytes are compared,
- * for a bool that holds a pattern must not be read. */
+/* Unpacked twice, over two patterns: a value that happens to look like one of them is still seen. The bytes are
+ * compared, for a bool that holds a pattern must not be read. */
 #define DEFINE(name, type, is_signed, max)                                                                             \
     static spork_args pack_##name(values_number n)                                                                     \
     {                                                                                                                  \
@@ -85,14 +85,14 @@ spork_args values_pack_level(values_level level) { return spork_pack(level); }
 spork_status values_unpack_colour(const spork_args *args, values_colour *colour) { return spork_unpack(args, colour); }
 spork_status values_unpack_level(const spork_args *args, values_level *level) { return spork_unpack(args, level); }
 
-/* ---- floating point -------------------------------------------------------------------------------------------------- */
+/* ---- floating point ---------------------------------------------------------------------------------------------- */
 
 spork_args values_pack_double(double x) { return spork_pack(x); }
 spork_args values_pack_float(float x) { return spork_pack(x); }
 spork_status values_unpack_double(const spork_args *args, double *x) { return spork_unpack(args, x); }
 spork_status values_unpack_float(const spork_args *args, float *x) { return spork_unpack(args, x); }
 
-/* ---- texts, bytes, structs, arrays, pointers ----------------------------------------------------------------------------- */
+/* ---- texts, bytes, structs, arrays, pointers --------------------------------------------------------------------- */
 
 spork_args values_pack_text(const char *text) { return spork_pack(text); }
 spork_args values_pack_writable_text(char *text) { return spork_pack(text); }
@@ -140,7 +140,7 @@ spork_status values_unpack_pointer(const spork_args *args, void **pointer)
     return spork_unpack(args, spork_pointer_into(pointer));
 }
 
-/* ---- how people write it ------------------------------------------------------------------------------------------------- */
+/* ---- how people write it ----------------------------------------------------------------------------------------- */
 
 values_resize values_resize_example(const values_settings *settings)
 {
@@ -194,8 +194,8 @@ spork_status values_sixteen(int64_t numbers[16])
 {
     static const int32_t table[3] = {10, 20, 12};
     static const values_point point = {13, 0};
-    const spork_args args = spork_pack((signed char)-1, (unsigned char)2, (short)-3, (unsigned short)4, -5, 6u, -7L, 8UL,
-                                       -9LL, 10ULL, 11.0, spork_array(table, 3), spork_struct(&point), "14",
+    const spork_args args = spork_pack((signed char)-1, (unsigned char)2, (short)-3, (unsigned short)4, -5, 6u, -7L,
+                                       8UL, -9LL, 10ULL, 11.0, spork_array(table, 3), spork_struct(&point), "14",
                                        spork_bytes_of("fifteen", 7), true);
     signed char a;
     unsigned char b;
@@ -214,8 +214,8 @@ spork_status values_sixteen(int64_t numbers[16])
     const char *n;
     spork_bytes o;
     bool p;
-    spork_status status = spork_unpack(&args, &a, &b, &c, &d, &e, &f, &g, &h, &i, &j, &k, spork_array_into(&l, &l_count),
-                                       spork_struct_into(&m), &n, &o, &p);
+    spork_status status = spork_unpack(&args, &a, &b, &c, &d, &e, &f, &g, &h, &i, &j, &k,
+                                       spork_array_into(&l, &l_count), spork_struct_into(&m), &n, &o, &p);
     if (status != SPORK_OK) return status;
     const int64_t got[16] = {a, b, c, d, e, f, g, (int64_t)h, i, (int64_t)j, (int64_t)k, l[l_count - 1], (int64_t)m.x,
                              (n[0] - '0') * 10 + n[1] - '0', (int64_t)o.size, p};
@@ -267,7 +267,7 @@ spork_status values_unpack_three_ints(const spork_args *args, int *a, int *b, in
 spork_status values_unpack_into_null(const spork_args *args) { return spork_unpack(args, (int *)NULL); }
 spork_status values_keep_a_number(void) { return spork_keep(7); }
 
-/* ---- types that do not meet ------------------------------------------------------------------------------------------------ */
+/* ---- types that do not meet -------------------------------------------------------------------------------------- */
 
 static const int32_t three[3] = {1, 2, 3};
 static const values_settings some_settings = {90, 0.5, "best"};
@@ -350,8 +350,8 @@ values_stored values_unpack_one(const spork_args *args, values_target target)
 
 spork_args values_pack_all(const char *text, unsigned last)
 {
-    return spork_pack(1, true, 0.1, 0.5f, "photo", text, spork_bytes_of(three, sizeof three), spork_struct(&some_settings),
-                      spork_array(three, 3), spork_pointer(&pointed_at), last);
+    return spork_pack(1, true, 0.1, 0.5f, "photo", text, spork_bytes_of(three, sizeof three),
+                      spork_struct(&some_settings), spork_array(three, 3), spork_pointer(&pointed_at), last);
 }
 
 values_stored values_unpack_all(const spork_args *args) { return unpack_over_pattern(args, -1); }

@@ -1,5 +1,5 @@
-/* Values seen from C: spork_pack and spork_unpack are _Generic there and overloads in C++, so each side needs its own user.
- * These are plain scenarios; what they must give is asserted in value_test.cpp. */
+/* Values seen from C: spork_pack and spork_unpack are _Generic there and overloads in C++, so each side needs its own
+ * user. These are plain scenarios; what they must give is asserted in value_test.cpp. */
 #ifndef SPORK_HARNESS_VALUES_H
 #define SPORK_HARNESS_VALUES_H
 
@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* ---- integers: each type packs, each type unpacks ------------------------------------------------------------------ */
+/* ---- integers: each type packs, each type unpacks ---------------------------------------------------------------- */
 
 /* A whole number of either sign that any integer type can be compared with. */
 typedef struct values_number {
@@ -42,14 +42,14 @@ spork_args values_pack_level(values_level level);
 spork_status values_unpack_colour(const spork_args *args, values_colour *colour);
 spork_status values_unpack_level(const spork_args *args, values_level *level);
 
-/* ---- floating point -------------------------------------------------------------------------------------------------- */
+/* ---- floating point ---------------------------------------------------------------------------------------------- */
 
 spork_args values_pack_double(double x);
 spork_args values_pack_float(float x);
 spork_status values_unpack_double(const spork_args *args, double *x);
 spork_status values_unpack_float(const spork_args *args, float *x);
 
-/* ---- texts, bytes, structs, arrays, pointers ----------------------------------------------------------------------------- */
+/* ---- texts, bytes, structs, arrays, pointers --------------------------------------------------------------------- */
 
 typedef struct values_settings {
     int32_t quality;
@@ -83,7 +83,7 @@ spork_status values_unpack_chars(const spork_args *args, const char **chars, siz
 spork_args values_pack_pointer(void *pointer);
 spork_status values_unpack_pointer(const spork_args *args, void **pointer);
 
-/* ---- how people write it ------------------------------------------------------------------------------------------------- */
+/* ---- how people write it ----------------------------------------------------------------------------------------- */
 
 /* The manual's own example, packed and unpacked in one function. */
 typedef struct values_resize {
@@ -146,7 +146,7 @@ spork_status values_unpack_three_ints(const spork_args *args, int *a, int *b, in
 spork_status values_unpack_into_null(const spork_args *args);
 spork_status values_keep_a_number(void);
 
-/* ---- types that do not meet ------------------------------------------------------------------------------------------------ */
+/* ---- types that do not meet -------------------------------------------------------------------------------------- */
 
 typedef enum values_packed {
     VALUES_PACKED_INTEGER,
@@ -179,7 +179,7 @@ spork_args values_pack_one(values_packed packed);
 values_stored values_unpack_one(const spork_args *args, values_target target);
 
 enum { VALUES_ALL = 11 }; /* how many values the next two have */
-/* One value for each target of values_unpack_all, in the order of values_target, and a last one that fits an unsigned char. */
+/* One value for each target of values_unpack_all, in that order, and a last one that fits an unsigned char. */
 spork_args values_pack_all(const char *text, unsigned last);
 values_stored values_unpack_all(const spork_args *args);
 

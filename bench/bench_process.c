@@ -1,0 +1,347 @@
+/* Starting and joining an empty process, beside what the system itself takes for that. A round is all from new to free.
+ *
+ * The raw sides run in this same process: as large, with the same pages touched. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <spork/spork.h>
+
+#define RETURN_AT_ONCE "--return-at-once"
+
+static int nothing(const spork_args *args)
+{
+    (void)args;
+    return 0;
+}
+
+static double start_and_join(spork_start_method method)
+{
+    spork_process_options options = {.target = nothing, .method = method};
+    double begin = spork_time();
+    spork_process *p = spork_process_new_with(&options);
+    SPORK_MUST(spork_process_start(p));
+    SPORK_MUST(spork_process_join(p, SPORK_FOREVER));
+    int code = spork_process_exitcode(p);
+    spork_process_free(p);
+    double us = bench_since_us(begin);
+    if (code == 0) return us;
+    fprintf(stderr, "an empty process ended with exit code %d\n", code);
+    exit(1);
+}
+
+static double measure_spawn(void) { return start_and_join(SPORK_SPAWN); }
+static double measure_raw_spawn(void);
+static bench_case by_spawn = {.name = "spawn", .unit = "us", .measure = measure_spawn};
+
+#ifdef _WIN32
+
+#include <wchar.h>
+#include <windows.h>
+
+static bench_case raw_spawn = {.name = "CreateProcess", .unit = "us", .measure = measure_raw_spawn};
+static wchar_t command[MAX_PATH + 64];
+
+static void find_program(const char *argv0)
+{
+    wchar_t file[MAX_PATH];
+    (void)argv0;
+    if (GetModuleFileNameW(NULL, file, MAX_PATH) == 0) exit(1);
+    wcscpy(command, L"\"");
+    wcscat(command, file);
+    wcscat(command, L"\" " RETURN_AT_ONCE);
+}
+
+static double measure_raw_spawn(void)
+{
+    STARTUPINFOW startup = {.cb = sizeof startup};
+    PROCESS_INFORMATION process;
+    wchar_t line[sizeof command / sizeof *command]; /* CreateProcessW writes into it */
+    double begin = spork_time();
+    memcpy(line, command, sizeof line);
+    if (!CreateProcessW(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &process)) {
+        fprintf(stderr, "CreateProcess: error %lu\n", GetLastError());
+        exit(1);
+    }
+    WaitForSingleObject(process.hProcess, INFINITE);
+    CloseHandle(process.hThread);
+    CloseHandle(process.hProcess);
+    return bench_since_us(begin);
+}
+
+static void fork_rows(void) {}
+static void forkserver_rows(void) {}
+static void large_parent_rows(void) {}
+static void peer_rows(void) {}
+
+#else
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static double measure_fork(void) { return start_and_join(SPORK_FORK); }
+static double measure_forkserver(void) { return start_and_join(SPORK_FORKSERVER); }
+static double measure_raw_fork(void);
+
+static bench_case by_fork = {.name = "fork", .unit = "us", .measure = measure_fork};
+static bench_case by_forkserver = {.name = "forkserver", .unit = "us", .measure = measure_forkserver};
+static bench_case raw_fork = {.name = "raw fork", .unit = "us", .measure = measure_raw_fork};
+static bench_case raw_spawn = {.name = "raw posix_spawn", .unit = "us", .measure = measure_raw_spawn};
+
+/* ---- the raw sides ---- */
+
+/* Not by way of the handlers that Spork has registered with pthread_atfork, where the system lets us. */
+static pid_t bare_fork(void)
+{
+#if BENCH_HAVE__FORK
+    return _Fork();
+#else
+    return fork();
+#endif
+}
+
+static void expect_success(int status)
+{
+    if (status == 0) return;
+    fprintf(stderr, "a raw process ended with status 0x%x\n", (unsigned)status);
+    exit(1);
+}
+
+static void wait_for(pid_t pid)
+{
+    int status;
+    if (pid < 0) bench_fail("a raw process");
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR) bench_fail("waitpid");
+    expect_success(status);
+}
+
+static double measure_raw_fork(void)
+{
+    double begin = spork_time();
+    pid_t pid = bare_fork();
+    if (pid == 0) _exit(0);
+    wait_for(pid);
+    return bench_since_us(begin);
+}
+
+static char program[4096];
+
+static void find_program(const char *argv0)
+{
+#ifdef __linux__
+    argv0 = "/proc/self/exe";
+#endif
+    snprintf(program, sizeof program, "%s", argv0);
+}
+
+static double measure_raw_spawn(void)
+{
+    char option[] = RETURN_AT_ONCE, *argv[] = {program, option, NULL};
+    pid_t pid;
+    double begin = spork_time();
+    if ((errno = posix_spawn(&pid, program, NULL, NULL, argv, environ)) != 0) bench_fail("posix_spawn");
+    wait_for(pid);
+    return bench_since_us(begin);
+}
+
+/* ---- fork ---- */
+
+#if defined(__linux__) && defined(SYS_pidfd_open)
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+static int lifeline[2];
+static char lifeline_path[40];
+
+/* As Spork's child ties itself to its parent's life and resets its signals. */
+static _Noreturn void child_like_spork(void)
+{
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    close(lifeline[1]);
+    int own = open(lifeline_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    close(lifeline[0]);
+    struct pollfd p = {.fd = own, .events = POLLIN};
+    if (own < 0 || fcntl(own, F_SETOWN, getpid()) != 0 || fcntl(own, F_SETSIG, SIGKILL) != 0 ||
+        fcntl(own, F_SETFL, O_ASYNC | O_NONBLOCK) != 0 || poll(&p, 1, 0) != 0)
+        _exit(1);
+    for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)getpid();
+    _exit(0);
+}
+
+/* The system calls of Spork's fork, as strace shows them, and nothing besides. */
+static double measure_raw_fork_like_spork(void)
+{
+    sigset_t all, before;
+    siginfo_t info;
+    struct rusage used;
+    double begin = spork_time();
+    for (int i = 0; i < 3; i++) (void)getpid();
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t pid = bare_fork();
+    if (pid == 0) child_like_spork();
+    if (pid < 0) bench_fail("fork");
+    struct pollfd p = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    (void)getpid();
+    if (p.fd < 0 || poll(&p, 1, -1) != 1) bench_fail("pidfd");
+    memset(&info, 0, sizeof info);
+    if (syscall(SYS_waitid, P_PIDFD, p.fd, &info, WEXITED | WNOHANG, &used) != 0) bench_fail("waitid");
+    (void)getpid();
+    close(p.fd);
+    double us = bench_since_us(begin);
+    expect_success(info.si_status);
+    return us;
+}
+
+static bench_case raw_fork_like_spork = {
+    .name = "raw fork, Spork's system calls", .unit = "us", .measure = measure_raw_fork_like_spork};
+
+static void fork_rows(void)
+{
+    bench_case *cases[] = {&by_fork, &raw_fork, &raw_fork_like_spork};
+    if (pipe2(lifeline, O_CLOEXEC) != 0) bench_fail("pipe2");
+    snprintf(lifeline_path, sizeof lifeline_path, "/proc/self/fd/%d", lifeline[0]);
+    bench_run(cases, 3, bench_rounds(1));
+    bench_show(cases, 3);
+    close(lifeline[0]);
+    close(lifeline[1]);
+    bench_at_most("process fork", &by_fork, &raw_fork, 1.5);
+    bench_at_most("process fork, same system calls", &by_fork, &raw_fork_like_spork, 1.2);
+}
+
+#else
+
+static void fork_rows(void)
+{
+    bench_case *cases[] = {&by_fork, &raw_fork};
+    bench_run(cases, 2, bench_rounds(1));
+    bench_show(cases, 2);
+    bench_at_most("process fork", &by_fork, &raw_fork, 1.5);
+}
+
+#endif
+
+/* ---- the fork server, and large parents ---- */
+
+static void forkserver_rows(void)
+{
+    /* Cases of their own: a fork server is there now, and takes its descriptors in every child. */
+    static bench_case raw_fork_beside = {.name = "raw fork beside it", .unit = "us", .measure = measure_raw_fork};
+    bench_case *cases[] = {&by_forkserver, &raw_fork_beside};
+    bench_run(cases, 2, bench_rounds(1));
+    bench_show(cases, 2);
+    bench_at_most("process forkserver", &by_forkserver, &raw_fork_beside, 2.5);
+}
+
+/* Memory that was written to, in pages of the usual size: what a fork has to copy the tables of. */
+static void *touch(size_t mib)
+{
+    void *data = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+    if (data == MAP_FAILED) bench_fail("memory");
+#ifdef MADV_NOHUGEPAGE
+    madvise(data, mib << 20, MADV_NOHUGEPAGE);
+#endif
+    memset(data, 1, mib << 20);
+    return data;
+}
+
+static void large_parent_rows(void)
+{
+    enum { SMALL_MIB = 5, LARGE_MIB = 2048 };
+    static bench_case flat_small = {.name = "forkserver, parent of 5 MiB", .unit = "us", .measure = measure_forkserver};
+    static bench_case flat_large = {.name = "forkserver, parent of 2 GiB", .unit = "us", .measure = measure_forkserver};
+    static bench_case fork_large = {.name = "fork, parent of 2 GiB", .unit = "us", .measure = measure_fork};
+    static bench_case raw_large = {.name = "raw fork, parent of 2 GiB", .unit = "us", .measure = measure_raw_fork};
+    bench_case *small = &flat_small, *large = &flat_large, *forks[] = {&fork_large, &raw_large};
+    if (sizeof(size_t) < 8 || sysconf(_SC_PHYS_PAGES) / 1024 * sysconf(_SC_PAGESIZE) < 2L * LARGE_MIB * 1024) {
+        printf("No rows with a parent of 2 GiB: this machine, or this build, is too small for it\n");
+        return;
+    }
+    for (int turn = 0; turn < (bench_is_quick() ? 1 : 4); turn++) { /* in turns, as far as touching that much allows */
+        void *data = touch(SMALL_MIB);
+        bench_run(&small, 1, bench_rounds(0.25));
+        munmap(data, (size_t)SMALL_MIB << 20);
+        data = touch(LARGE_MIB);
+        bench_run(&large, 1, bench_rounds(0.25));
+        bench_run(forks, 2, bench_rounds(0.005));
+        munmap(data, (size_t)LARGE_MIB << 20);
+    }
+    bench_show((bench_case *[]){small, large, forks[0], forks[1]}, 4);
+    bench_at_most("process forkserver, flat: 2 GiB to 5 MiB", large, small, 1.5);
+    bench_report("process fork, parent of 2 GiB", forks[0], forks[1]);
+    bench_report("process forkserver, parent of 2 GiB", large, forks[1]);
+}
+
+/* ---- Python's multiprocessing ---- */
+
+static void peer_rows(void)
+{
+    static bench_case peers[] = {
+        {.name = "Python fork", .unit = "us"},
+        {.name = "Python forkserver", .unit = "us"},
+        {.name = "Python spawn", .unit = "us"},
+    };
+    char line[4200], method[32], version[32] = "";
+    double us;
+    snprintf(line, sizeof line, "command -v python3 >/dev/null && exec python3 '%s/peer_process.py' %d", BENCH_DIR,
+             bench_rounds(0.05));
+    FILE *f = popen(line, "r");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        if (sscanf(line, "version %31[0-9.]", version) == 1 || sscanf(line, "%31s %lf", method, &us) != 2) continue;
+        for (size_t i = 0; i < 3; i++)
+            if (strcmp(method, peers[i].name + strlen("Python ")) == 0) bench_add(&peers[i], us);
+    }
+    if (f == NULL || pclose(f) != 0 || version[0] == 0) {
+        printf("No rows beside Python: there is no python3 that runs peer_process.py\n");
+        return;
+    }
+    printf("Python %s: fork %.1f, forkserver %.1f, spawn %.1f us\n", version, peers[0].median, peers[1].median,
+           peers[2].median);
+    bench_report("process fork beside Python", &by_fork, &peers[0]);
+    bench_report("process forkserver beside Python", &by_forkserver, &peers[1]);
+    bench_report("process spawn beside Python", &by_spawn, &peers[2]);
+}
+
+#endif
+
+static void spawn_rows(void)
+{
+    bench_case *cases[] = {&by_spawn, &raw_spawn};
+    bench_run(cases, 2, bench_rounds(0.5));
+    bench_show(cases, 2);
+    bench_at_most("process spawn", &by_spawn, &raw_spawn, 1.2);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], RETURN_AT_ONCE) == 0) return 0; /* the raw side's child */
+    SPORK_MUST(spork_init(argc, argv));
+    bench_begin(argc, argv, "Processes");
+    find_program(argv[0]);
+    fork_rows();
+    spawn_rows();
+    forkserver_rows();
+    large_parent_rows();
+    peer_rows();
+    return bench_end();
+}

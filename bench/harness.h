@@ -1,0 +1,49 @@
+/* A small bench harness. Cases take turns, so that what disturbs the machine disturbs all of them alike; told are medians,
+ * their spread, and ratios of medians, some of which have a bar to hold.
+ *
+ *     bench_begin(argc, argv, "Locks");
+ *     bench_case ours = {"Spork lock", "ns", measure_ours}, raw = {"pthread mutex", "ns", measure_raw};
+ *     bench_run((bench_case *[]){&ours, &raw}, 2, bench_rounds(1));
+ *     bench_at_most("lock, alone", &ours, &raw, 1.3);
+ *     return bench_end();
+ *
+ * Every bench program takes --json FILE, --rounds N and --quick. */
+#ifndef BENCH_HARNESS_H
+#define BENCH_HARNESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct bench_case {
+    const char *name, *unit;
+    double (*measure)(void); /* one round; returns its value in `unit` */
+    double *values;          /* the rest is the harness' */
+    size_t count;
+    double least, lower, median, upper; /* minimum and quartiles */
+} bench_case;
+
+/* Reads the options and tells what machine and build this is. */
+void bench_begin(int argc, char **argv, const char *title);
+/* Rounds for cases that can afford that share of all rounds; 5 at least. */
+int bench_rounds(double share);
+bool bench_is_quick(void);
+/* Runs the cases in turns, and back in the next round: none always comes after the same one. A further run adds rounds. */
+void bench_run(bench_case *const *cases, size_t count, int rounds);
+/* A value that somebody else measured. */
+void bench_add(bench_case *c, double value);
+/* Prints the cases' medians and spreads. */
+void bench_show(bench_case *const *cases, size_t count);
+/* A row of the result: the ratio of Spork's median to another one, which shall be at most, or at least, the bar. */
+void bench_at_most(const char *name, bench_case *ours, bench_case *other, double bar);
+void bench_at_least(const char *name, bench_case *ours, bench_case *other, double bar);
+/* The same without a bar. */
+void bench_report(const char *name, bench_case *ours, bench_case *other);
+/* Prints the table of results, writes the JSON. Returns main's exit code: a bar that does not hold is a result, no failure. */
+int bench_end(void);
+
+/* Ends the program: the machine does not let us measure. */
+_Noreturn void bench_fail(const char *what);
+/* Microseconds since `begin`, which is of spork_time(). */
+double bench_since_us(double begin);
+
+#endif

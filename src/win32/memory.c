@@ -1,0 +1,95 @@
+/* Shared memory as unnamed sections of the paging file, and pipes. */
+#include "os.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- handles ---- */
+
+void spork__os_handle_close(spork_native handle)
+{
+    if (handle != SPORK__NO_HANDLE) CloseHandle(spork__handle(handle));
+}
+
+/* ---- blocks ---- */
+
+spork_status spork__os_block_new(spork__block *block, size_t size)
+{
+    *block = (spork__block){.handle = SPORK__NO_HANDLE};
+    uint64_t bytes = size;
+    /* SEC_COMMIT, the default: the paging file keeps room for it from now on */
+    HANDLE section = SPORK__SYS_HANDLE(
+        CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, (DWORD)(bytes >> 32), (DWORD)bytes, NULL));
+    if (section == NULL) return SPORK__FAIL("no %zu bytes of shared memory", size);
+    void *data = SPORK__SYS_HANDLE(MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, size));
+    if (data == NULL) {
+        spork_status status = SPORK__FAIL("%zu bytes of shared memory cannot be mapped", size);
+        CloseHandle(section);
+        return status;
+    }
+    *block = (spork__block){spork__native(section), data, size};
+    return SPORK_OK;
+}
+
+/* A section that is reserved only would have to be committed page by page; a table is small enough to be there. */
+spork_status spork__os_block_new_sparse(spork__block *block, size_t size) { return spork__os_block_new(block, size); }
+
+spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size)
+{
+    MEMORY_BASIC_INFORMATION about;
+    *block = (spork__block){.handle = SPORK__NO_HANDLE};
+    void *data = SPORK__SYS_HANDLE(MapViewOfFile(spork__handle(handle), FILE_MAP_WRITE, 0, 0, 0));
+    if (data == NULL) return SPORK__FAIL("a shared block cannot be mapped");
+    if (VirtualQuery(data, &about, sizeof about) == 0 || about.RegionSize < size) {
+        UnmapViewOfFile(data);
+        return spork__fail(SPORK_BAD_MESSAGE, "a shared block has less than %zu bytes", size);
+    }
+    *block = (spork__block){handle, data, size != 0 ? size : about.RegionSize};
+    return SPORK_OK;
+}
+
+void spork__os_block_close_handle(spork__block *block)
+{
+    spork__os_handle_close(block->handle);
+    block->handle = SPORK__NO_HANDLE;
+}
+
+void spork__os_block_free(spork__block *block)
+{
+    if (block->data == NULL) return;
+    UnmapViewOfFile(block->data);
+    spork__os_block_close_handle(block);
+    block->data = NULL;
+}
+
+spork_status spork__os_fork_wiped_page(void **page, bool *wiped)
+{
+    *page = VirtualAlloc(NULL, 4096, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
+    *wiped = true; /* there is no fork */
+    return *page != NULL ? SPORK_OK : SPORK__FAIL("no memory for a page");
+}
+
+/* ---- pipes ---- */
+
+/* What CreatePipe does inside the system, but overlapped on one side: a named pipe that nobody can open any more once it is
+ * made, for it has one instance, and whose name nobody can guess before. */
+spork_status spork__pipe_overlapped(HANDLE *read_end, HANDLE *write_end)
+{
+    wchar_t name[80];
+    swprintf(name, sizeof name / sizeof *name, L"\\\\.\\pipe\\spork-%lu-%016llx", (unsigned long)GetCurrentProcessId(),
+             (unsigned long long)spork__os_nonce());
+    HANDLE in = spork__fault(SPORK__FAULT_SYSTEM)
+                    ? INVALID_HANDLE_VALUE
+                    : CreateNamedPipeW(name, PIPE_ACCESS_INBOUND | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
+                                       PIPE_TYPE_BYTE | PIPE_REJECT_REMOTE_CLIENTS, 1, 4096, 4096, 0, NULL);
+    if (in == INVALID_HANDLE_VALUE) return SPORK__FAIL("no pipe");
+    HANDLE out = CreateFileW(name, GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
+    if (out == INVALID_HANDLE_VALUE) {
+        spork_status status = SPORK__FAIL("no pipe");
+        CloseHandle(in);
+        return status;
+    }
+    *read_end = in;
+    *write_end = out;
+    return SPORK_OK;
+}

@@ -1,0 +1,96 @@
+// A process in a test: started, killed and freed at the end of its scope, so that a failed assertion leaves nothing behind.
+#ifndef TESTS_CHILD_H
+#define TESTS_CHILD_H
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "harness/harness.h"
+#include "harness/targets.h"
+
+constexpr int kWatchdogMs = 10000;
+
+class Child {
+public:
+    explicit Child(spork_process *process) : process_(process) {}
+    Child(spork_target target, const spork_args &args) : process_(spork_process_new(target, args)) {}
+    Child(const Child &) = delete;
+    Child &operator=(const Child &) = delete;
+    ~Child()
+    {
+        if (spork_process_is_alive(process_)) {
+            spork_process_kill(process_);
+            spork_process_join(process_, kWatchdogMs);
+        }
+        spork_process_free(process_);
+    }
+    spork_process *get() const { return process_; }
+    spork_status start() { return spork_process_start(process_); }
+    // Its exit code once it has ended; fails the test if it does not.
+    int join()
+    {
+        EXPECT_EQ(SPORK_OK, spork_process_join(process_, kWatchdogMs)) << spork_error();
+        return spork_process_exitcode(process_);
+    }
+    int run()
+    {
+        spork_status status = start();
+        EXPECT_EQ(SPORK_OK, status) << spork_error();
+        return status == SPORK_OK ? join() : -999;
+    }
+
+private:
+    spork_process *process_;
+};
+
+// A pipe of the harness whose ends go with the scope.
+struct Pipe {
+    harness_end *reader = nullptr, *writer = nullptr;
+    Pipe() { EXPECT_TRUE(harness_pipe(&reader, &writer)); }
+    ~Pipe()
+    {
+        harness_end_free(reader);
+        harness_end_free(writer);
+    }
+    Pipe(const Pipe &) = delete;
+    Pipe &operator=(const Pipe &) = delete;
+    void close_writer()
+    {
+        harness_end_free(writer);
+        writer = nullptr;
+    }
+    void close_reader()
+    {
+        harness_end_free(reader);
+        reader = nullptr;
+    }
+    // All that comes until the end of the file.
+    std::string rest()
+    {
+        std::string all;
+        char buffer[4096];
+        for (long n; (n = harness_read(reader, buffer, sizeof buffer)) > 0;) all.append(buffer, static_cast<size_t>(n));
+        return all;
+    }
+};
+
+inline spork_process_options options_for(spork_target target, const spork_args &args)
+{
+    spork_process_options o = {};
+    o.target = target;
+    o.args = args;
+    return o;
+}
+
+inline bool windows()
+{
+#ifdef _WIN32
+    return true;
+#else
+    return false;
+#endif
+}
+
+#endif

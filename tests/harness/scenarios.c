@@ -1,0 +1,175 @@
+/* Programs of their own that tests run and kill: `--scenario NAME ARGUMENT`. */
+#ifndef _WIN32
+#define _GNU_SOURCE
+#endif
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "targets.h"
+
+int harness_scenario_base(const char *name, const char *argument, int *code); /* scenarios_base.c */
+
+typedef struct scenario {
+    const char *name;
+    int (*run)(const char *argument);
+} scenario;
+
+/* ---- targets of these programs only ---- */
+
+static int say(const spork_args *args)
+{
+    const char *text;
+    int ms;
+    if (spork_unpack(args, &ms, &text) != SPORK_OK) return 1;
+    spork_sleep(ms);
+    printf("%s\n", text);
+    return 0;
+}
+
+static void print_pid(const char *what)
+{
+    printf("%s %d\n", what, spork_getpid());
+    fflush(stdout);
+}
+
+/* Prints its pid, starts `count` leaves, and stays. */
+static int branch(const spork_args *args)
+{
+    int count;
+    if (spork_unpack(args, &count) != SPORK_OK) return 1;
+    print_pid("pid");
+    for (int i = 0; i < count; i++) SPORK_MUST(spork_process_start(spork_process_new(branch, spork_pack(0))));
+    spork_sleep(SPORK_FOREVER);
+    return 0;
+}
+
+static int outlive(const spork_args *args)
+{
+    (void)args;
+    print_pid("outlives");
+    spork_sleep(3000);
+    return 0;
+}
+
+static int deaf(const spork_args *args)
+{
+    (void)args;
+#ifndef _WIN32
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+#endif
+    print_pid("pid");
+    for (volatile int i = 0; i >= 0;) {}
+    return 0;
+}
+
+/* ---- programs ---- */
+
+static int no_init(const char *argument)
+{
+    (void)argument;
+    printf("main runs\n");
+    spork_status status = spork_process_start(spork_process_new(target_return, spork_pack(0)));
+    printf("%s %s\n", spork_status_name(status), spork_error());
+    return 0;
+}
+
+static int lines(const char *argument)
+{
+    spork_process *writers[8];
+    SPORK_MUST(spork_init(0, NULL));
+    for (int i = 0; i < 8; i++) {
+        writers[i] = spork_process_new(target_lines, spork_pack(i, (int)strtol(argument, NULL, 10)));
+        SPORK_MUST(spork_process_start(writers[i]));
+    }
+    for (int i = 0; i < 8; i++) {
+        SPORK_MUST(spork_process_join(writers[i], SPORK_FOREVER));
+        if (spork_process_exitcode(writers[i]) != 0) return 1;
+        spork_process_free(writers[i]);
+    }
+    return 0;
+}
+
+static int unwritten(const char *argument)
+{
+    (void)argument;
+    SPORK_MUST(spork_init(0, NULL));
+    printf("begun, no newline yet; ");
+    spork_process *p = spork_process_new(say, spork_pack(0, "child"));
+    SPORK_MUST(spork_process_start(p));
+    SPORK_MUST(spork_process_join(p, SPORK_FOREVER));
+    spork_process_free(p);
+    printf("; parent\n");
+    return 0;
+}
+
+static int at_exit(bool daemon, int ms)
+{
+    spork_process_options o = {.target = say, .daemon = daemon};
+    SPORK_MUST(spork_init(0, NULL));
+    o.args = spork_pack(ms, "child ends");
+    SPORK_MUST(spork_process_start(spork_process_new_with(&o)));
+    printf("main ends\n");
+    return 0;
+}
+static int join_at_exit(const char *argument) { return at_exit(argument == NULL, 300); }
+static int daemon_at_exit(const char *argument) { return at_exit(argument != NULL, 60000); }
+static int bounded_exit(const char *argument)
+{
+    harness_setenv("SPORK_EXIT_WAIT_MS", "200");
+    return at_exit(argument == NULL, 60000);
+}
+
+static void start_tree(void *unused)
+{
+    spork_process_options o = {.target = outlive, .outlive_parent = true};
+    (void)unused;
+    SPORK_MUST(spork_process_start(spork_process_new_with(&o)));
+    for (int i = 0; i < 4; i++) SPORK_MUST(spork_process_start(spork_process_new(branch, spork_pack(4))));
+}
+
+static int tree(const char *argument)
+{
+    (void)argument;
+    SPORK_MUST(spork_init(0, NULL));
+    harness_thread_join(harness_thread_start(start_tree, NULL)); /* the thread is gone, its children stay */
+    spork_sleep(SPORK_FOREVER);
+    return 0;
+}
+
+static int deaf_child(const char *argument)
+{
+    (void)argument;
+    SPORK_MUST(spork_init(0, NULL));
+    SPORK_MUST(spork_process_start(spork_process_new(deaf, SPORK_NO_ARGS)));
+    spork_sleep(SPORK_FOREVER);
+    return 0;
+}
+
+static int loops(const char *argument)
+{
+    (void)argument;
+    SPORK_MUST(spork_init(0, NULL));
+    SPORK_MUST(spork_process_start(spork_process_new(branch, spork_pack(0))));
+    spork_sleep(SPORK_FOREVER);
+    return 0;
+}
+
+static const scenario scenarios[] = {
+    {"no_init", no_init},   {"lines", lines}, {"unwritten", unwritten}, {"join_at_exit", join_at_exit}, {"daemon_at_exit", daemon_at_exit},
+    {"bounded_exit", bounded_exit}, {"tree", tree},   {"deaf", deaf_child},     {"loops", loops},
+};
+
+int harness_scenario(const char *name, const char *argument)
+{
+    int code;
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
+        if (strcmp(scenarios[i].name, name) == 0) return scenarios[i].run(argument);
+    if (harness_scenario_base(name, argument, &code)) return code;
+    fprintf(stderr, "there is no scenario %s\n", name);
+    return 64;
+}

@@ -1,0 +1,41 @@
+// The test program is its own child: spork_init comes before GoogleTest sees argv. `--scenario NAME [ARGUMENT]` runs one of the
+// harness' programs instead of tests.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "harness/harness.h"
+
+static int nothing(const spork_args *) { return 0; }
+
+// What a child does before it reaches spork_init, when a test wants it to. The variable is set by a running test only.
+static void before_init()
+{
+    const char *how = std::getenv("HARNESS_BOOTSTRAP");
+    if (how == nullptr) return;
+#ifdef _WIN32
+    if (std::strcmp(how, "kill") == 0) std::_Exit(9);
+#else
+    if (std::strcmp(how, "kill") == 0) std::raise(SIGKILL);
+#endif
+    if (std::strcmp(how, "exit") == 0) std::_Exit(3);
+    if (std::strcmp(how, "hang") == 0) spork_sleep(SPORK_FOREVER);
+    if (std::strcmp(how, "start") == 0) {
+        spork_process *p = spork_process_new(nothing, SPORK_NO_ARGS);
+        bool refused = spork_process_start(p) == SPORK_BAD_STATE && std::strstr(spork_error(), "spork_init(argc, argv);");
+        spork_process_free(p);
+        if (!refused) std::_Exit(99);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    before_init();
+    if (argc > 1 && std::strcmp(argv[1], "--scenario") == 0) // those call spork_init themselves, or leave it out
+        return harness_scenario(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
+    SPORK_MUST(spork_init(argc, argv));
+    testing::InitGoogleTest(&argc, argv);
+    return RUN_ALL_TESTS();
+}

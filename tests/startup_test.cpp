@@ -1,0 +1,238 @@
+// What can go wrong between start and the target, and many starts at once. Runs once under each start method.
+#ifndef _WIN32
+#include <signal.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include "child.h"
+#include "platform.h"
+
+namespace {
+
+bool forked() { return spork_get_start_method() == SPORK_FORK; }
+bool spawned() { return spork_get_start_method() == SPORK_SPAWN; }
+
+// Children behave so before they reach spork_init (tests/main.cpp).
+struct Bootstrap {
+    explicit Bootstrap(const char *how) { harness_setenv("HARNESS_BOOTSTRAP", how); }
+    ~Bootstrap()
+    {
+        harness_setenv("HARNESS_BOOTSTRAP", nullptr);
+        harness_setenv("SPORK_START_TIMEOUT_MS", nullptr);
+    }
+};
+
+TEST(Startup, OfAChildThatIsKilledDuringItsBootstrapIsReportedAtOnce)
+{
+    if (!spawned()) GTEST_SKIP() << "only a spawned child has a bootstrap of its own";
+    Bootstrap killed("kill");
+    Child child(target_return, spork_pack(4));
+    EXPECT_EQ(SPORK_BROKEN, child.start());
+    EXPECT_NE(nullptr, strstr(spork_error(), windows() ? "ended with exit code" : "signal 9")) << spork_error();
+    EXPECT_EQ(0, harness_zombies());
+    harness_setenv("HARNESS_BOOTSTRAP", nullptr);
+    EXPECT_EQ(4, child.run()); // it may be started again
+}
+
+TEST(Startup, OfAProgramThatEndsBeforeSporkInitShowsTheLineToAdd)
+{
+    if (!spawned()) GTEST_SKIP() << "only a spawned child has a bootstrap of its own";
+    Bootstrap ends("exit");
+    Child child(target_return, spork_pack(4));
+    EXPECT_EQ(SPORK_BROKEN, child.start());
+    EXPECT_NE(nullptr, strstr(spork_error(), "spork_init(argc, argv)")) << spork_error();
+    EXPECT_NE(nullptr, strstr(spork_error(), "exit code 3")) << spork_error();
+}
+
+TEST(Startup, OfAProgramThatNeverReachesSporkInitEndsAfterItsTime)
+{
+    if (!spawned()) GTEST_SKIP() << "only a spawned child has a bootstrap of its own";
+    Bootstrap hangs("hang");
+    harness_setenv("SPORK_START_TIMEOUT_MS", windows() ? "1000" : "200");
+    Child child(target_return, spork_pack(4));
+    EXPECT_EQ(SPORK_BROKEN, child.start());
+    EXPECT_NE(nullptr, strstr(spork_error(), "spork_init(argc, argv)")) << spork_error();
+    EXPECT_EQ(0, harness_zombies());
+}
+
+TEST(Startup, InAChildBeforeItsSporkInitIsRefused)
+{
+    if (!spawned()) GTEST_SKIP() << "only a spawned child has a bootstrap of its own";
+    Bootstrap starts("start"); // the child ends with 99 unless it is refused
+    Child child(target_return, spork_pack(4));
+    EXPECT_EQ(4, child.run());
+}
+
+TEST(Startup, OfAProgramWithoutSporkInitIsRefusedWithTheLinesToAdd)
+{
+    harness_program *program = harness_run("no_init", "");
+    ASSERT_NE(nullptr, program);
+    std::string output = harness_output(program);
+    EXPECT_EQ(0, harness_wait(program));
+    EXPECT_NE(std::string::npos, output.find("SPORK_BAD_STATE")) << output;
+    EXPECT_NE(std::string::npos, output.find("spork_init(argc, argv);")) << output;
+    EXPECT_NE(std::string::npos, output.find("int main(int argc, char **argv)")) << output;
+    EXPECT_EQ(output.find("main runs"), output.rfind("main runs")) << output; // once: no process was started
+    harness_free(program);
+}
+
+TEST(Startup, OfAnotherProgramThatKnowsNothingOfSpork)
+{
+    if (forked()) GTEST_SKIP() << "fork starts no program";
+#ifdef _WIN32
+    const char *stranger = "C:\\windows\\system32\\hostname.exe";
+#else
+    const char *stranger = "/bin/false";
+#endif
+    if (spork_set_executable(stranger) != SPORK_OK) GTEST_SKIP() << "there is no " << stranger;
+    Child child(target_return, spork_pack(4));
+    EXPECT_EQ(SPORK_BROKEN, child.start());
+    EXPECT_EQ(SPORK_OK, spork_set_executable(nullptr));
+    EXPECT_EQ(4, child.run()) << spork_error();
+}
+
+TEST(Startup, OfSixteenAtOnceFromEightThreads)
+{
+    std::vector<std::unique_ptr<Child>> children(16);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; t++)
+        threads.emplace_back([&, t] {
+            for (int k = 0; k < 2; k++) {
+                auto i = static_cast<size_t>(t * 2 + k);
+                children[i] = std::make_unique<Child>(target_return, spork_pack(static_cast<int>(i)));
+                EXPECT_EQ(SPORK_OK, children[i]->start()) << spork_error();
+            }
+        });
+    for (auto &thread : threads) thread.join();
+    for (size_t i = 0; i < children.size(); i++) EXPECT_EQ(static_cast<int>(i), children[i]->join());
+}
+
+TEST(Startup, OfAHundredAtOnceWhoAllReportTheirCode)
+{
+    std::vector<std::unique_ptr<Child>> children;
+    for (int i = 0; i < 100; i++) {
+        children.push_back(std::make_unique<Child>(target_return, spork_pack(i)));
+        ASSERT_EQ(SPORK_OK, children.back()->start()) << spork_error();
+    }
+    for (int i = 0; i < 100; i++) EXPECT_EQ(i, children[static_cast<size_t>(i)]->join());
+}
+
+TEST(Startup, OfAHundredSleepersTerminatedRightAfterIt)
+{
+    std::vector<std::unique_ptr<Child>> children;
+    for (int i = 0; i < 100; i++) {
+        children.push_back(std::make_unique<Child>(target_sleep, SPORK_NO_ARGS));
+        ASSERT_EQ(SPORK_OK, children.back()->start()) << spork_error();
+        ASSERT_EQ(SPORK_OK, spork_process_terminate(children.back()->get())) << spork_error();
+    }
+    for (auto &child : children) EXPECT_EQ(-15, child->join());
+}
+
+TEST(Startup, AndJoinTenThousandTimesLeavesNothingBehind)
+{
+    int rounds = harness_rounds(10000), descriptors = 0;
+    long rss = 0;
+    for (int i = 0; i < rounds; i++) {
+        Child child(target_return, spork_pack(i & 0x7F));
+        ASSERT_EQ(i & 0x7F, child.run()) << "round " << i;
+        if (i == rounds / 10) {
+            descriptors = harness_descriptors(nullptr, 0);
+            rss = harness_rss_kib();
+        }
+    }
+    EXPECT_EQ(descriptors, harness_descriptors(nullptr, 0));
+    EXPECT_EQ(0, harness_zombies());
+    if (!harness_instrumented() && !windows()) { EXPECT_LE(harness_rss_kib(), rss + 256); }
+}
+
+TEST(Startup, AndForgetAThousandTimesLeavesNothingBehind)
+{
+    int rounds = harness_rounds(1000), descriptors = 0;
+    {
+        Child warm_up(target_return, spork_pack(0));
+        warm_up.run();
+        descriptors = harness_descriptors(nullptr, 0);
+    }
+    descriptors--; // its sentinel
+    if (windows()) descriptors = harness_descriptors(nullptr, 0);
+    for (int i = 0; i < rounds; i++) {
+        spork_process *p = spork_process_new(target_return, spork_pack(0));
+        ASSERT_EQ(SPORK_OK, spork_process_start(p)) << spork_error();
+        spork_process_free(p);
+    }
+    // They are reaped by later calls; here, by looking.
+    auto done = [](void *) { return spork_active_children(nullptr, 0) == 0 && harness_zombies() == 0; };
+    EXPECT_TRUE(harness_until(done, nullptr));
+    auto flat = [](void *expected) {
+        spork_active_children(nullptr, 0);
+        return harness_descriptors(nullptr, 0) <= *static_cast<int *>(expected);
+    };
+    EXPECT_TRUE(harness_until(flat, &descriptors)) << harness_descriptors(nullptr, 0) << " instead of " << descriptors;
+}
+
+TEST(Startup, OfChildrenThatStartTheirOwn)
+{
+    Pipe pipe;
+    std::vector<std::unique_ptr<Child>> children;
+    for (int i = 0; i < 4; i++) {
+        children.push_back(std::make_unique<Child>(target_nested, spork_pack(harness_give(pipe.writer), 2)));
+        ASSERT_EQ(SPORK_OK, children.back()->start()) << spork_error();
+    }
+    for (auto &child : children) EXPECT_EQ(0, child->join());
+    pipe.close_writer();
+    std::string all = pipe.rest();
+    EXPECT_EQ(12, std::count(all.begin(), all.end(), '\n')) << all;
+}
+
+// Eight threads that never stop allocating, printing and calling Spork, while children start.
+TEST(Startup, FromAProgramWithEightBusyThreads)
+{
+#if defined(__SANITIZE_THREAD__)
+    if (forked()) GTEST_SKIP() << "ThreadSanitizer's runtime does not support threads around a fork";
+#endif
+    spork_set_log(SPORK_LOG_ERROR, nullptr, nullptr); // the warning about threads is expected
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; t++)
+        threads.emplace_back([&stop, t] {
+            spork_args pack = spork_pack(t);
+            while (!stop) {
+                target_busy(&pack);
+                printf("%s", ""); // stdout's lock
+                std::this_thread::yield();
+            }
+        });
+    int rounds = harness_rounds(1000);
+    for (int i = 0; i < rounds; i++) {
+        Child child(target_busy, spork_pack(i));
+        ASSERT_EQ(0, child.run()) << "round " << i;
+    }
+    stop = true;
+    for (auto &thread : threads) thread.join();
+    spork_set_log(static_cast<spork_log_level>(0), nullptr, nullptr);
+}
+
+#ifndef _WIN32
+TEST(Startup, GoesOnWhenTheForkServerWasKilled)
+{
+    if (spork_get_start_method() != SPORK_FORKSERVER) GTEST_SKIP() << "there is no fork server";
+    Child sleeper(target_sleep, SPORK_NO_ARGS), child(target_return, spork_pack(6));
+    ASSERT_EQ(SPORK_OK, sleeper.start());
+    for (int round = 0; round < 3; round++) {
+        int pid = spork__os_forkserver_pid();
+        ASSERT_GT(pid, 0);
+        ASSERT_EQ(0, kill(pid, SIGKILL));
+        Child next(target_return, spork_pack(round));
+        EXPECT_EQ(round, next.run()) << spork_error();
+        EXPECT_NE(pid, spork__os_forkserver_pid());
+    }
+    EXPECT_TRUE(spork_process_is_alive(sleeper.get())); // siblings are not concerned
+}
+#endif
+
+} // namespace
