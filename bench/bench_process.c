@@ -102,16 +102,6 @@ static bench_case raw_spawn = {.name = "raw posix_spawn", .unit = "us", .measure
 
 /* ---- the raw sides ---- */
 
-/* Not by way of the handlers that Spork has registered with pthread_atfork, where the system lets us. */
-static pid_t bare_fork(void)
-{
-#if BENCH_HAVE__FORK
-    return _Fork();
-#else
-    return fork();
-#endif
-}
-
 static void expect_success(int status)
 {
     if (status == 0) return;
@@ -128,14 +118,44 @@ static void wait_for(pid_t pid)
     expect_success(status);
 }
 
-static double measure_raw_fork(void)
+static double fork_here(void)
 {
     double begin = spork_time();
-    pid_t pid = bare_fork();
+    pid_t pid = fork();
     if (pid == 0) _exit(0);
     wait_for(pid);
     return bench_since_us(begin);
 }
+
+/* The helper: a fork of this process from before spork_init, as small as this one, whose forks do not run the handlers that
+ * Spork registers with pthread_atfork. It is told which case to run, and answers with the time that took. */
+static int helper = -1;
+static double (*const helpers_cases[])(void);
+
+static void start_helper(void)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) bench_fail("socketpair");
+    pid_t pid = fork();
+    if (pid < 0) bench_fail("fork");
+    close(ends[pid == 0 ? 0 : 1]);
+    helper = ends[pid == 0 ? 1 : 0];
+    for (char which; pid == 0;) {
+        if (read(helper, &which, 1) != 1) _exit(0);
+        double us = helpers_cases[(int)which]();
+        if (write(helper, &us, sizeof us) != (ssize_t)sizeof us) _exit(1);
+    }
+    fcntl(helper, F_SETFD, FD_CLOEXEC);
+}
+
+static double by_helper(char which)
+{
+    double us;
+    if (write(helper, &which, 1) != 1 || read(helper, &us, sizeof us) != (ssize_t)sizeof us) bench_fail("the helper");
+    return us;
+}
+
+static double measure_raw_fork(void) { return by_helper(0); }
 
 static char program[4096];
 
@@ -197,7 +217,7 @@ static double measure_raw_fork_like_spork(void)
     for (int i = 0; i < 3; i++) (void)getpid();
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    pid_t pid = bare_fork();
+    pid_t pid = fork();
     if (pid == 0) child_like_spork();
     if (pid < 0) bench_fail("fork");
     struct pollfd p = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};

@@ -138,8 +138,10 @@ TEST(Startup, AndJoinTenThousandTimesLeavesNothingBehind)
     int rounds = harness_rounds(10000), descriptors = 0;
     long rss = 0;
     for (int i = 0; i < rounds; i++) {
-        Child child(target_return, spork_pack(i & 0x7F));
-        ASSERT_EQ(i & 0x7F, child.run()) << "round " << i;
+        {
+            Child child(target_return, spork_pack(i & 0x7F));
+            ASSERT_EQ(i & 0x7F, child.run()) << "round " << i;
+        }
         if (i == rounds / 10) {
             descriptors = harness_descriptors(nullptr, 0);
             rss = harness_rss_kib();

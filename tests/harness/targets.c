@@ -220,7 +220,7 @@ int target_endings(const spork_args *args)
 {
     if (spork_unpack(args, harness_take(&endings)) != SPORK_OK) return 111;
     if (atexit(write_x) != 0) return 1;
-    if (spork_at_child_exit(write_ending, (char[2]){"1"}) != SPORK_OK) return 1;
+    if (spork_at_child_exit(write_ending, (char *)(uintptr_t) "1") != SPORK_OK) return 1;
     return spork_at_child_exit(write_ending, (char *)(uintptr_t) "2") == SPORK_OK ? 0 : 1;
 }
 
@@ -263,11 +263,11 @@ int target_files(const spork_args *args)
     harness_end *end;
     if (spork_unpack(args, harness_take(&end)) != SPORK_OK) return 111;
 #ifndef _WIN32
-    while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {}
-    int highest = 0;
-    for (int fd = 0; fd < 4096; fd++)
-        if (fcntl(fd, F_GETFD) >= 0) highest++;
-    if (!harness_write(end, &highest, sizeof highest)) return 1;
+    int highest = -1, open_now = 0; /* inherited ones above the limit do not count: they were open before */
+    for (int fd; (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) highest = fd;
+    for (int fd = 0; fd <= highest; fd++)
+        if (fcntl(fd, F_GETFD) >= 0) open_now++;
+    if (!harness_write(end, &open_now, sizeof open_now)) return 1;
 #endif
     return 0;
 }
