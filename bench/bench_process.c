@@ -1,6 +1,5 @@
-/* Starting and joining an empty process, beside what the system itself takes for that. A round is all from new to free.
- *
- * The raw sides run in this same process: as large, with the same pages touched. */
+/* Starting and joining an empty process, beside what the system itself takes for that: all from new to free. In a round each
+ * case starts two, and the second counts: it finds the caches as its own kind left them, not the case before. */
 #define _GNU_SOURCE
 #include "harness.h"
 
@@ -9,7 +8,10 @@
 
 #include <spork/spork.h>
 
+/* Options of this program's own helpers. */
 #define RETURN_AT_ONCE "--return-at-once"
+#define HELP_SMALL "--help-small"
+#define HELP_LARGE "--help-large"
 
 static int nothing(const spork_args *args)
 {
@@ -32,8 +34,19 @@ static double start_and_join(spork_start_method method)
     exit(1);
 }
 
-static double measure_spawn(void) { return start_and_join(SPORK_SPAWN); }
-static double measure_raw_spawn(void);
+static double second_start(spork_start_method method)
+{
+    start_and_join(method);
+    return start_and_join(method);
+}
+
+static double measure_spawn(void) { return second_start(SPORK_SPAWN); }
+static double spawn_plainly(void);
+static double measure_raw_spawn(void)
+{
+    spawn_plainly();
+    return spawn_plainly();
+}
 static bench_case by_spawn = {.name = "spawn", .unit = "us", .measure = measure_spawn};
 
 #ifdef _WIN32
@@ -44,7 +57,7 @@ static bench_case by_spawn = {.name = "spawn", .unit = "us", .measure = measure_
 static bench_case raw_spawn = {.name = "CreateProcess", .unit = "us", .measure = measure_raw_spawn};
 static wchar_t command[MAX_PATH + 64];
 
-static void find_program(const char *argv0)
+static void prepare(const char *argv0)
 {
     wchar_t file[MAX_PATH];
     (void)argv0;
@@ -54,7 +67,7 @@ static void find_program(const char *argv0)
     wcscat(command, L"\" " RETURN_AT_ONCE);
 }
 
-static double measure_raw_spawn(void)
+static double spawn_plainly(void)
 {
     STARTUPINFOW startup = {.cb = sizeof startup};
     PROCESS_INFORMATION process;
@@ -71,6 +84,8 @@ static double measure_raw_spawn(void)
     return bench_since_us(begin);
 }
 
+static int help_small(void) { return 0; }
+static int help_large(void) { return 0; }
 static void fork_rows(void) {}
 static void forkserver_rows(void) {}
 static void large_parent_rows(void) {}
@@ -85,22 +100,29 @@ static void peer_rows(void) {}
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
+#if defined(__linux__) && defined(SYS_pidfd_open)
+#define CAN_FORK_LIKE_SPORK 1
+#else
+#define CAN_FORK_LIKE_SPORK 0
+#endif
 
 extern char **environ;
 
-static double measure_fork(void) { return start_and_join(SPORK_FORK); }
-static double measure_forkserver(void) { return start_and_join(SPORK_FORKSERVER); }
-static double measure_raw_fork(void);
+static double measure_fork(void) { return second_start(SPORK_FORK); }
+static double measure_forkserver(void) { return second_start(SPORK_FORKSERVER); }
 
 static bench_case by_fork = {.name = "fork", .unit = "us", .measure = measure_fork};
 static bench_case by_forkserver = {.name = "forkserver", .unit = "us", .measure = measure_forkserver};
-static bench_case raw_fork = {.name = "raw fork", .unit = "us", .measure = measure_raw_fork};
 static bench_case raw_spawn = {.name = "raw posix_spawn", .unit = "us", .measure = measure_raw_spawn};
 
-/* ---- the raw sides ---- */
+/* ---- raw forks ---- */
 
 static void expect_success(int status)
 {
@@ -118,7 +140,7 @@ static void wait_for(pid_t pid)
     expect_success(status);
 }
 
-static double fork_here(void)
+static double fork_plainly(void)
 {
     double begin = spork_time();
     pid_t pid = fork();
@@ -127,59 +149,7 @@ static double fork_here(void)
     return bench_since_us(begin);
 }
 
-/* The helper: a fork of this process from before spork_init, as small as this one, whose forks do not run the handlers that
- * Spork registers with pthread_atfork. It is told which case to run, and answers with the time that took. */
-static int helper = -1;
-static double (*const helpers_cases[])(void);
-
-static void start_helper(void)
-{
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) bench_fail("socketpair");
-    pid_t pid = fork();
-    if (pid < 0) bench_fail("fork");
-    close(ends[pid == 0 ? 0 : 1]);
-    helper = ends[pid == 0 ? 1 : 0];
-    for (char which; pid == 0;) {
-        if (read(helper, &which, 1) != 1) _exit(0);
-        double us = helpers_cases[(int)which]();
-        if (write(helper, &us, sizeof us) != (ssize_t)sizeof us) _exit(1);
-    }
-    fcntl(helper, F_SETFD, FD_CLOEXEC);
-}
-
-static double by_helper(char which)
-{
-    double us;
-    if (write(helper, &which, 1) != 1 || read(helper, &us, sizeof us) != (ssize_t)sizeof us) bench_fail("the helper");
-    return us;
-}
-
-static double measure_raw_fork(void) { return by_helper(0); }
-
-static char program[4096];
-
-static void find_program(const char *argv0)
-{
-#ifdef __linux__
-    argv0 = "/proc/self/exe";
-#endif
-    snprintf(program, sizeof program, "%s", argv0);
-}
-
-static double measure_raw_spawn(void)
-{
-    char option[] = RETURN_AT_ONCE, *argv[] = {program, option, NULL};
-    pid_t pid;
-    double begin = spork_time();
-    if ((errno = posix_spawn(&pid, program, NULL, NULL, argv, environ)) != 0) bench_fail("posix_spawn");
-    wait_for(pid);
-    return bench_since_us(begin);
-}
-
-/* ---- fork ---- */
-
-#if defined(__linux__) && defined(SYS_pidfd_open)
+#if CAN_FORK_LIKE_SPORK
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -208,7 +178,7 @@ static _Noreturn void child_like_spork(void)
 }
 
 /* The system calls of Spork's fork, as strace shows them, and nothing besides. */
-static double measure_raw_fork_like_spork(void)
+static double fork_like_spork(void)
 {
     sigset_t all, before;
     siginfo_t info;
@@ -233,48 +203,66 @@ static double measure_raw_fork_like_spork(void)
     return us;
 }
 
-static bench_case raw_fork_like_spork = {
-    .name = "raw fork, Spork's system calls", .unit = "us", .measure = measure_raw_fork_like_spork};
-
-static void fork_rows(void)
-{
-    bench_case *cases[] = {&by_fork, &raw_fork, &raw_fork_like_spork};
-    if (pipe2(lifeline, O_CLOEXEC) != 0) bench_fail("pipe2");
-    snprintf(lifeline_path, sizeof lifeline_path, "/proc/self/fd/%d", lifeline[0]);
-    bench_run(cases, 3, bench_rounds(1));
-    bench_show(cases, 3);
-    close(lifeline[0]);
-    close(lifeline[1]);
-    bench_at_most("process fork", &by_fork, &raw_fork, 1.5);
-    bench_at_most("process fork, same system calls", &by_fork, &raw_fork_like_spork, 1.2);
-}
-
-#else
-
-static void fork_rows(void)
-{
-    bench_case *cases[] = {&by_fork, &raw_fork};
-    bench_run(cases, 2, bench_rounds(1));
-    bench_show(cases, 2);
-    bench_at_most("process fork", &by_fork, &raw_fork, 1.5);
-}
-
 #endif
 
-/* ---- the fork server, and large parents ---- */
+/* ---- helpers ----
+ *
+ * This program anew, which over its stdin, a socket, is told what to start, and answers with the time that took. The small
+ * one has not called spork_init, so that its forks do not run what Spork registers with pthread_atfork. The large one has
+ * touched much memory. */
 
-static void forkserver_rows(void)
+enum { SMALL_MIB = 5, LARGE_MIB = 2048 };
+
+typedef struct helper {
+    pid_t pid;
+    int socket;
+} helper;
+
+static helper small, large;
+
+typedef enum wish {
+    FORK_PLAINLY = 'p',
+    FORK_LIKE_SPORK = 'l',
+    FORK_ONCE = 'o',
+    SPORK_FORK_ONCE = 'f',
+    FORKSERVER = 's'
+} wish;
+
+static double fulfil(char which)
 {
-    /* Cases of their own: a fork server is there now, and takes its descriptors in every child. */
-    static bench_case raw_fork_beside = {.name = "raw fork beside it", .unit = "us", .measure = measure_raw_fork};
-    bench_case *cases[] = {&by_forkserver, &raw_fork_beside};
-    bench_run(cases, 2, bench_rounds(1));
-    bench_show(cases, 2);
-    bench_at_most("process forkserver", &by_forkserver, &raw_fork_beside, 2.5);
+    if (which == SPORK_FORK_ONCE) return start_and_join(SPORK_FORK);
+    if (which == FORKSERVER) return measure_forkserver();
+#if CAN_FORK_LIKE_SPORK
+    if (which == FORK_LIKE_SPORK) {
+        fork_like_spork();
+        return fork_like_spork();
+    }
+#endif
+    if (which == FORK_PLAINLY) fork_plainly();
+    return fork_plainly();
+}
+
+static int serve(void)
+{
+    char which;
+    while (read(STDIN_FILENO, &which, 1) == 1) {
+        double us = fulfil(which);
+        if (write(STDIN_FILENO, &us, sizeof us) != (ssize_t)sizeof us) return 1;
+    }
+    return 0;
+}
+
+static int help_small(void)
+{
+#if CAN_FORK_LIKE_SPORK
+    if (pipe2(lifeline, O_CLOEXEC) != 0) bench_fail("pipe2");
+    snprintf(lifeline_path, sizeof lifeline_path, "/proc/self/fd/%d", lifeline[0]);
+#endif
+    return serve();
 }
 
 /* Memory that was written to, in pages of the usual size: what a fork has to copy the tables of. */
-static void *touch(size_t mib)
+static void touch(size_t mib)
 {
     void *data = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
     if (data == MAP_FAILED) bench_fail("memory");
@@ -282,34 +270,131 @@ static void *touch(size_t mib)
     madvise(data, mib << 20, MADV_NOHUGEPAGE);
 #endif
     memset(data, 1, mib << 20);
-    return data;
 }
+
+static int help_large(void)
+{
+    touch(LARGE_MIB);
+    return serve();
+}
+
+static double ask(helper h, wish what)
+{
+    char which = (char)what;
+    double us;
+    if (write(h.socket, &which, 1) != 1 || read(h.socket, &us, sizeof us) != (ssize_t)sizeof us) bench_fail("a helper");
+    return us;
+}
+
+static char program[4096];
+
+/* Returns its pid. */
+static pid_t run_self(const char *with, posix_spawn_file_actions_t *actions)
+{
+    char option[32], *argv[] = {program, option, NULL};
+    pid_t pid;
+    snprintf(option, sizeof option, "%s", with);
+    if ((errno = posix_spawn(&pid, program, actions, NULL, argv, environ)) != 0) bench_fail("posix_spawn");
+    return pid;
+}
+
+static helper start_helper(const char *option)
+{
+    helper h;
+    posix_spawn_file_actions_t actions;
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) bench_fail("socketpair");
+    for (int i = 0; i < 2; i++) fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
+    h.pid = run_self(option, &actions);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    h.socket = ends[0];
+    return h;
+}
+
+static void stop_helper(helper h)
+{
+    close(h.socket);
+    wait_for(h.pid);
+}
+
+static void prepare(const char *argv0)
+{
+#ifdef __linux__
+    argv0 = "/proc/self/exe";
+#endif
+    snprintf(program, sizeof program, "%s", argv0);
+    small = start_helper(HELP_SMALL);
+}
+
+/* ---- fork, spawn, forkserver ---- */
+
+static double measure_raw_fork(void) { return ask(small, FORK_PLAINLY); }
+static double measure_raw_fork_like_spork(void) { return ask(small, FORK_LIKE_SPORK); }
+
+static bench_case raw_fork = {.name = "raw fork", .unit = "us", .measure = measure_raw_fork};
+static bench_case raw_fork_like_spork = {
+    .name = "raw fork, Spork's system calls", .unit = "us", .measure = measure_raw_fork_like_spork};
+
+static void fork_rows(void)
+{
+    bench_case *cases[] = {&by_fork, &raw_fork, &raw_fork_like_spork};
+    size_t count = CAN_FORK_LIKE_SPORK ? 3 : 2;
+    bench_run(cases, count, bench_rounds(1));
+    bench_show(cases, count);
+    bench_at_most("process fork", &by_fork, &raw_fork, 1.5);
+    bench_at_most("process fork, same system calls", &by_fork, &raw_fork_like_spork, 1.2);
+}
+
+static double spawn_plainly(void)
+{
+    double begin = spork_time();
+    wait_for(run_self(RETURN_AT_ONCE, NULL));
+    return bench_since_us(begin);
+}
+
+static void forkserver_rows(void)
+{
+    static bench_case raw = {.name = "raw fork, beside that", .unit = "us", .measure = measure_raw_fork};
+    bench_case *cases[] = {&by_forkserver, &raw};
+    bench_run(cases, 2, bench_rounds(1));
+    bench_show(cases, 2);
+    bench_at_most("process forkserver", &by_forkserver, &raw, 2.5);
+}
+
+/* ---- large parents ---- */
+
+static double measure_large_forkserver(void) { return ask(large, FORKSERVER); }
+static double measure_large_fork(void) { return ask(large, SPORK_FORK_ONCE); }
+static double measure_large_raw_fork(void) { return ask(large, FORK_ONCE); }
 
 static void large_parent_rows(void)
 {
-    enum { SMALL_MIB = 5, LARGE_MIB = 2048 };
-    static bench_case flat_small = {.name = "forkserver, parent of 5 MiB", .unit = "us", .measure = measure_forkserver};
-    static bench_case flat_large = {.name = "forkserver, parent of 2 GiB", .unit = "us", .measure = measure_forkserver};
-    static bench_case fork_large = {.name = "fork, parent of 2 GiB", .unit = "us", .measure = measure_fork};
-    static bench_case raw_large = {.name = "raw fork, parent of 2 GiB", .unit = "us", .measure = measure_raw_fork};
-    bench_case *small = &flat_small, *large = &flat_large, *forks[] = {&fork_large, &raw_large};
+    static bench_case server[] = {
+        {.name = "forkserver, parent of 5 MiB", .unit = "us", .measure = measure_forkserver},
+        {.name = "forkserver, parent of 2 GiB", .unit = "us", .measure = measure_large_forkserver},
+    };
+    static bench_case fork_large[] = {
+        {.name = "fork, parent of 2 GiB", .unit = "us", .measure = measure_large_fork},
+        {.name = "raw fork, parent of 2 GiB", .unit = "us", .measure = measure_large_raw_fork},
+    };
+    bench_case *servers[] = {&server[0], &server[1]}, *forks[] = {&fork_large[0], &fork_large[1]};
     if (sizeof(size_t) < 8 || sysconf(_SC_PHYS_PAGES) / 1024 * sysconf(_SC_PAGESIZE) < 2L * LARGE_MIB * 1024) {
         printf("No rows with a parent of 2 GiB: this machine, or this build, is too small for it\n");
         return;
     }
-    for (int turn = 0; turn < (bench_is_quick() ? 1 : 4); turn++) { /* in turns, as far as touching that much allows */
-        void *data = touch(SMALL_MIB);
-        bench_run(&small, 1, bench_rounds(0.25));
-        munmap(data, (size_t)SMALL_MIB << 20);
-        data = touch(LARGE_MIB);
-        bench_run(&large, 1, bench_rounds(0.25));
-        bench_run(forks, 2, bench_rounds(0.005));
-        munmap(data, (size_t)LARGE_MIB << 20);
-    }
-    bench_show((bench_case *[]){small, large, forks[0], forks[1]}, 4);
-    bench_at_most("process forkserver, flat: 2 GiB to 5 MiB", large, small, 1.5);
-    bench_report("process fork, parent of 2 GiB", forks[0], forks[1]);
-    bench_report("process forkserver, parent of 2 GiB", large, forks[1]);
+    touch(SMALL_MIB);
+    large = start_helper(HELP_LARGE);
+    bench_run(servers, 2, bench_rounds(1));
+    bench_run(forks, 2, bench_rounds(0.05));
+    stop_helper(large);
+    bench_show(servers, 2);
+    bench_show(forks, 2);
+    bench_at_most("process forkserver, flat: 2 GiB to 5 MiB", &server[1], &server[0], 1.5);
+    bench_report("process fork, parent of 2 GiB", &fork_large[0], &fork_large[1]);
+    bench_report("process forkserver, parent of 2 GiB", &server[1], &fork_large[1]);
 }
 
 /* ---- Python's multiprocessing ---- */
@@ -354,10 +439,12 @@ static void spawn_rows(void)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], RETURN_AT_ONCE) == 0) return 0; /* the raw side's child */
+    if (argc == 2 && strcmp(argv[1], RETURN_AT_ONCE) == 0) return 0;
+    if (argc == 2 && strcmp(argv[1], HELP_SMALL) == 0) return help_small();
     SPORK_MUST(spork_init(argc, argv));
+    if (argc == 2 && strcmp(argv[1], HELP_LARGE) == 0) return help_large();
     bench_begin(argc, argv, "Processes");
-    find_program(argv[0]);
+    prepare(argv[0]);
     fork_rows();
     spawn_rows();
     forkserver_rows();

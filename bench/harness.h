@@ -1,8 +1,11 @@
 /* A small bench harness. Cases take turns, so that what disturbs the machine disturbs all of them alike; told are medians,
- * their spread, and ratios of medians, some of which have a bar to hold.
+ * their spread, and ratios, some of which have a bar to hold.
+ *
+ * A ratio is that of two medians; of cases that took turns it is the median of their rounds' ratios, because on a busy machine
+ * one of two medians may happen to lie in a bad moment, while both sides of a round lie in the same.
  *
  *     bench_begin(argc, argv, "Locks");
- *     bench_case ours = {"Spork lock", "ns", measure_ours}, raw = {"pthread mutex", "ns", measure_raw};
+ *     static bench_case ours = {.name = "Spork lock", .unit = "ns", .measure = measure_ours}, raw = {...};
  *     bench_run((bench_case *[]){&ours, &raw}, 2, bench_rounds(1));
  *     bench_at_most("lock, alone", &ours, &raw, 1.3);
  *     return bench_end();
@@ -11,29 +14,27 @@
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct bench_case {
     const char *name, *unit;
     double (*measure)(void); /* one round; returns its value in `unit` */
-    double *values;          /* the rest is the harness' */
-    size_t count;
+    double *values;          /* the rest is the harness': in the order of the rounds */
+    size_t count, runs, last_run;
     double least, lower, median, upper; /* minimum and quartiles */
 } bench_case;
 
-/* Reads the options and tells what machine and build this is. */
+/* Reads the options and tells what machine and build this is. Where it may (as root), raises the priority of this process. */
 void bench_begin(int argc, char **argv, const char *title);
 /* Rounds for cases that can afford that share of all rounds; 5 at least. */
 int bench_rounds(double share);
-bool bench_is_quick(void);
 /* Runs the cases in turns, and back in the next round: none always comes after the same one. A further run adds rounds. */
 void bench_run(bench_case *const *cases, size_t count, int rounds);
 /* A value that somebody else measured. */
 void bench_add(bench_case *c, double value);
 /* Prints the cases' medians and spreads. */
 void bench_show(bench_case *const *cases, size_t count);
-/* A row of the result: the ratio of Spork's median to another one, which shall be at most, or at least, the bar. */
+/* A row of the result: the ratio of Spork's case to another one, which shall be at most, or at least, the bar. */
 void bench_at_most(const char *name, bench_case *ours, bench_case *other, double bar);
 void bench_at_least(const char *name, bench_case *ours, bench_case *other, double bar);
 /* The same without a bar. */

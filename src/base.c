@@ -42,10 +42,8 @@ int spork__cpu_count(const char *root, char *why, size_t size)
         if (cpus.affinity < count) count = cpus.affinity;
     }
     if (cpus.quota > 0) {
-        int whole = (int)cpus.quota + ((double)(int)cpus.quota < cpus.quota); /* rounded up: 1.5 CPUs keep two busy */
         SAY(", %s grants %.2f", cpus.quota_file, cpus.quota);
-        if (whole < 1) whole = 1;
-        if (whole < count) count = whole;
+        if (cpus.quota < count) count = (int)cpus.quota + ((double)(int)cpus.quota < cpus.quota); /* 1.5 CPUs keep two busy */
     } else {
         SAY(", there is no CPU quota");
     }

@@ -27,7 +27,7 @@ typedef struct record {
     char magic[8];
     uint32_t layout, library_version, pointer_size, byte_order;
     uint64_t size, nonce;
-    _Atomic uint64_t control; /* a fork server's record: who may run (posix/forkserver.c) */
+    uint64_t control[2]; /* a fork server's record: what it shares with its owner (posix/forkserver.c) */
     uint32_t is_server, use_run, outlive_parent, method;
     int32_t parent_pid;
     uint32_t given_count, pass_count, max_files;
@@ -129,7 +129,7 @@ spork_status spork__record_write(const spork__startup *startup, void *bytes, siz
                                      (size_t)r->values.size);
 }
 
-void *spork__record_control(void *bytes) { return &((record *)bytes)->control; }
+void *spork__record_control(void *bytes) { return ((record *)bytes)->control; }
 
 /* ---- reading ---- */
 

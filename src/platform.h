@@ -166,8 +166,8 @@ typedef struct spork__limits {
 typedef struct spork__child {
     int pid;
     int relay;              /* 1: not our own child; its fork server reaps it and tells */
-    spork_native handle;    /* pidfd, kqueue or process handle; ready when it ended */
-    spork_native job;       /* Windows: its own job, for limits */
+    spork_native handle;    /* pidfd, kqueue, process handle, or a relay's pipe: ready when it ended */
+    spork_native job;       /* Windows: its own job, for limits. Relayed: its leash, a lifeline of its own */
     spork_native interrupt; /* Windows: the event behind spork_process_interrupt */
     spork_native ack;       /* where it tells that it took over; SPORK__NO_HANDLE: nothing to wait for */
 } spork__child;

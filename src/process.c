@@ -22,7 +22,7 @@ static struct {
     spork_process *first; /* started and not reaped; freed ones too */
     unsigned count;       /* names: Process-N */
     spork_start_method method;
-    char *executable;
+    char executable[1024];
     bool warned_of_threads;
 } all; /* under SPORK__LOCK_CHILDREN */
 
@@ -72,24 +72,13 @@ spork_start_method spork_get_start_method(void)
 
 spork_status spork_set_executable(const char *path)
 {
-    char *copy = NULL, *old;
-    if (path != NULL) {
-        if (!spork__os_file_exists(path)) return spork__fail(SPORK_NOT_FOUND, "spork_set_executable: there is no file %s", path);
-        if ((copy = spork__strdup(path, "the executable's path")) == NULL) return SPORK_NO_MEMORY;
-    }
-    spork__os_lock(SPORK__LOCK_SERVER); /* no start reads it meanwhile */
-    old = all.executable;
-    all.executable = copy;
-    spork__os_unlock(SPORK__LOCK_SERVER);
-    (void)old; /* a start in another thread may still use it; a few bytes, once per call */
-    spork__os_forkserver_stop();
-    return SPORK_OK;
-}
-
-void spork__process_settings(spork_start_method *method, const char **executable)
-{
-    *method = all.method;
-    *executable = all.executable;
+    if (path == NULL) path = "";
+    else if (!spork__os_file_exists(path)) return spork__fail(SPORK_NOT_FOUND, "spork_set_executable: there is no file %s", path);
+    if (strlen(path) >= sizeof all.executable) return spork__fail(SPORK_TOO_LARGE, "spork_set_executable: the path is too long");
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    memcpy(all.executable, path, strlen(path) + 1);
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return SPORK_OK; /* a fork server of another program is retired at the next start */
 }
 
 /* ---- making ---- */
@@ -269,6 +258,7 @@ typedef struct fork_child {
     spork__startup startup;
     spork__parcels *parcels;
     spork_native lifeline;
+    char executable[1024]; /* the setting as it was when this start began */
 } fork_child;
 
 static void fork_main(void *user, spork_native ack)
@@ -356,8 +346,9 @@ static spork_status launch_forkserver(const spork__startup *startup, spork__laun
     return status;
 }
 
-static void describe(spork_process *p, spork__startup *startup)
+static void describe(spork_process *p, fork_child *f)
 {
+    spork__startup *startup = &f->startup;
     startup->name = p->name;
     startup->parent_name = ourselves.name;
     startup->parent_pid = spork__os_getpid();
@@ -369,7 +360,11 @@ static void describe(spork_process *p, spork__startup *startup)
     startup->limits = p->limits;
     startup->pass = p->pass;
     startup->pass_count = p->pass_count;
-    spork__process_settings(&startup->method, &startup->executable);
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    startup->method = all.method;
+    memcpy(f->executable, all.executable, sizeof f->executable);
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    startup->executable = f->executable[0] != 0 ? f->executable : NULL;
 }
 
 /* The handles that a child is given: the tree, the lifeline, then its objects'. */
@@ -396,7 +391,7 @@ static spork_status launch_by(spork_process *p, spork_start_method method, spork
     spork_native *given = NULL;
     memset(&launch, 0, sizeof launch);
     memset(&f, 0, sizeof f);
-    describe(p, &f.startup);
+    describe(p, &f);
     f.startup.parcels = f.parcels = parcels;
     spork_status status = gather(p, parcels, object_handles, &given);
     if (status == SPORK_OK) {
@@ -711,10 +706,7 @@ spork_status spork__process_become(const spork__startup *startup)
     spork__child_is_one();
     if (startup->handles != NULL) { /* spawned: settings and the tree do not come by themselves */
         all.method = startup->method;
-        all.executable = NULL;
-        if (startup->executable != NULL &&
-            (all.executable = spork__strdup(startup->executable, "the executable's path")) == NULL)
-            return SPORK_NO_MEMORY;
+        snprintf(all.executable, sizeof all.executable, "%s", startup->executable != NULL ? startup->executable : "");
         status = spork__tree_map((spork_native)startup->handles[SPORK__GIVEN_TREE]);
     }
     return status;

@@ -49,9 +49,6 @@ spork_status spork__process_await(spork_process *process);
 
 /* In a child: this is who we are, and who our parent is. */
 spork_status spork__process_become(const spork__startup *startup);
-/* The settings that children inherit. */
-void spork__process_settings(spork_start_method *method, const char **executable);
-void spork__process_adopt_settings(spork_start_method method, const char *executable);
 /* Async-signal-safe, in every forked child: its parent's children are not its own. */
 void spork__process_forget_all(void);
 

@@ -35,7 +35,7 @@
 #define PR_GET_TID_ADDRESS 40
 #endif
 
-static int raw_clone(uint64_t flags, uint64_t exit_signal)
+static int raw_clone(uint64_t flags, uint64_t exit_signal, _Atomic uint32_t *told)
 {
     int *tid_address = NULL;
     void *robust_head = NULL;
@@ -46,6 +46,10 @@ static int raw_clone(uint64_t flags, uint64_t exit_signal)
     memset(&args, 0, sizeof args);
     args.flags = flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
     args.exit_signal = exit_signal;
+    if (told != NULL) {
+        args.flags |= CLONE_PARENT_SETTID;
+        args.parent_tid = (uintptr_t)told;
+    }
     args.child_tid = (uintptr_t)tid_address;
     long pid = syscall(SYS_clone3, &args, sizeof args);
     if (pid == 0) syscall(SYS_set_robust_list, robust_head, robust_size);
@@ -60,7 +64,7 @@ static void test_child(pthread_mutex_t *mutex)
 
 static bool reports_death(pthread_mutex_t *mutex)
 {
-    int status = -1, pid = raw_clone(0, SIGCHLD);
+    int status = -1, pid = raw_clone(0, SIGCHLD, NULL);
     if (pid == 0) test_child(mutex);
     if (pid < 0) return false;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
@@ -85,13 +89,15 @@ bool spork__clone_works(void)
     return works;
 }
 
-int spork__clone_sibling(void) { return raw_clone(CLONE_PARENT, 0); } /* its exit signal is ours, as the kernel wants it */
+/* Its exit signal is ours, as the kernel wants it. */
+int spork__clone_sibling(_Atomic uint32_t *pid) { return raw_clone(CLONE_PARENT, 0, pid); }
 
 #else
 
 bool spork__clone_works(void) { return false; }
-int spork__clone_sibling(void)
+int spork__clone_sibling(_Atomic uint32_t *pid)
 {
+    (void)pid;
     errno = ENOSYS;
     return -1;
 }

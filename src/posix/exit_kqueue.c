@@ -22,7 +22,7 @@ spork_native spork__exit_open(int pid)
 
 spork_status spork__exit_wait(const spork__child *child, int timeout_ms)
 {
-    if (child->handle == SPORK__NO_HANDLE) return SPORK_OK;
+    if (child->handle == SPORK__NO_HANDLE) return spork__exit_wait_by_number(child, timeout_ms);
     return spork__fd_wait((int)child->handle, -1, timeout_ms) != 0 ? SPORK_OK : SPORK_TIMEOUT;
 }
 

@@ -1,13 +1,10 @@
-/* The end of our own children, by pidfd (Linux 5.4): it names the process, not the number; becomes readable at its end, for
- * any number of waiters; and serves to reap and to signal. */
-#include "os.h"
+/* The end of our own children, by pidfd: it names the process, not the number; becomes readable at its end, for any number of
+ * waiters; and serves to reap and to signal. A child without one (Linux before 5.4, or no descriptor was left when it was
+ * started) is waited for by number. */
+#include "exit_shared.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef SYS_pidfd_open
@@ -27,7 +24,7 @@ spork_native spork__exit_open(int pid)
 
 spork_status spork__exit_wait(const spork__child *child, int timeout_ms)
 {
-    if (child->handle == SPORK__NO_HANDLE) return SPORK_OK; /* ended and closed: what looks next sees it */
+    if (child->handle == SPORK__NO_HANDLE) return spork__exit_wait_by_number(child, timeout_ms);
     return spork__fd_wait((int)child->handle, -1, timeout_ms) != 0 ? SPORK_OK : SPORK_TIMEOUT;
 }
 
@@ -35,6 +32,7 @@ spork_status spork__exit_reap(spork__child *child, spork__end *end)
 {
     siginfo_t info;
     struct rusage used;
+    if (child->handle == SPORK__NO_HANDLE) return spork__exit_reap_by_number(child, end);
     memset(&info, 0, sizeof info);
     memset(&used, 0, sizeof used);
     memset(end, 0, sizeof *end);
@@ -44,6 +42,7 @@ spork_status spork__exit_reap(spork__child *child, spork__end *end)
     do result = syscall(SYS_waitid, P_PIDFD, (int)child->handle, &info, WEXITED | WNOHANG, &used);
     while (result != 0 && errno == EINTR);
     if (result == 0 && info.si_pid == 0) return SPORK_TIMEOUT;
+    if (result != 0 && errno == EINVAL) return spork__exit_reap_by_number(child, end); /* Linux 5.3 */
     if (result != 0) { /* ECHILD: the host reaped it (waitpid(-1)), or ignores SIGCHLD: it may still run in the latter case */
         struct pollfd p = {.fd = (int)child->handle, .events = POLLIN};
         if (poll(&p, 1, 0) == 0) return SPORK_TIMEOUT;
@@ -59,6 +58,7 @@ spork_status spork__exit_reap(spork__child *child, spork__end *end)
 
 spork_status spork__exit_signal(spork__child *child, int number)
 {
+    if (child->handle == SPORK__NO_HANDLE) return spork__exit_signal_by_number(child, number);
     if (SPORK__SYS(syscall(SYS_pidfd_send_signal, (int)child->handle, number, NULL, 0)) == 0 || errno == ESRCH) return SPORK_OK;
     return spork__fail_os(errno, "signal %d cannot be sent to process %d", number, child->pid);
 }

@@ -1,4 +1,5 @@
-/* Reaping and signalling by number, for systems without a pidfd. Safe for as long as nobody has reaped our child: until then the
+/* Waiting, reaping and signalling by number: for systems without a pidfd or kqueue, and for the child that there was no
+ * descriptor left for. Safe for as long as nobody has reaped our child: until then the
  * number is its own, and the caller holds the lock under which alone Spork reaps. A host that reaps everybody's children
  * (waitpid(-1)) is seen by the look before; what it does between that look and the signal cannot be seen. */
 #ifndef SPORK_POSIX_EXIT_SHARED_H
@@ -20,6 +21,21 @@ static inline int spork__exit_look(int pid)
     do result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
     while (result != 0 && errno == EINTR);
     return result != 0 ? -1 : info.si_pid != 0;
+}
+
+/* Asks again and again, less often the longer it takes. */
+static inline spork_status spork__exit_wait_by_number(const spork__child *child, int timeout_ms)
+{
+    uint64_t begin = spork__os_now();
+    for (;;) {
+        if (spork__exit_look(child->pid) != 0) return SPORK_OK;
+        uint64_t waited = (spork__os_now() - begin) / 1000000;
+        if (timeout_ms >= 0 && waited >= (uint64_t)timeout_ms) return SPORK_TIMEOUT;
+        uint64_t pause = 1 + waited / 10; /* a tenth late at most, ten milliseconds at most */
+        if (pause > 10) pause = 10;
+        if (timeout_ms >= 0 && pause > (uint64_t)timeout_ms - waited) pause = (uint64_t)timeout_ms - waited;
+        spork__os_sleep((int)pause);
+    }
 }
 
 static inline spork_status spork__exit_reap_by_number(spork__child *child, spork__end *end)

@@ -1,8 +1,6 @@
 #include "os.h"
 
 #include <signal.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 _Thread_local bool spork__own_fork;
@@ -51,23 +49,7 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
     spork__fd_close(ack[1]);
     spork__os_unlock_all();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return pid > 0 ? spork__child_watched(child) : spork__fail_os(code, "fork");
-}
-
-/* Where a sentinel is to be had but no descriptor is left for it, a child that nobody could wait for is taken back. */
-spork_status spork__child_watched(spork__child *child)
-{
-#if SPORK_EXIT_HAS_HANDLE
-    if (child->handle != SPORK__NO_HANDLE) return SPORK_OK;
-    int code = errno;
-    kill(child->pid, SIGKILL); /* certainly ours: not reaped yet */
-    while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) {}
-    spork__os_child_close(child);
-    return spork__fail_os(code, "no descriptor to watch a child by");
-#else
-    (void)child;
-    return SPORK_OK;
-#endif
+    return pid > 0 ? SPORK_OK : spork__fail_os(code, "fork");
 }
 
 int spork__os_plain_fork(void)

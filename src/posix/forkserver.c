@@ -6,13 +6,16 @@
  * have changed, it is retired and another one spawned: a child always sees its parent's present ones.
  *
  * Crash points. The server is killed
- *   before it cloned              the owner sees its end, spawns another one and asks again;
- *   after it cloned, unreplied    owner and child agree by one compare-and-swap on a word they share (spork__os_forkserver_claim):
+ *   before it cloned or forked    the owner sees its end, spawns another one and asks again;
+ *   after it cloned, unreplied    the kernel has written the sibling's pid into shared memory before it let it run: the owner
+ *                                 finds it there, and has its child;
+ *   after it forked, unreplied    owner and child agree by one compare-and-swap on a shared word (spork__os_forkserver_claim):
  *                                 either the child ends unseen and the owner asks another server, or the child runs and the
  *                                 owner finds its pid in the word. The target never runs twice;
- *   later                         siblings are not concerned; relayed children go on, their exit code is SPORK_EXIT_UNKNOWN,
- *                                 and their pipe breaks when they end, because they hold it too.
- * The owner is killed: the server's socket ends, and so does it. */
+ *   later                         siblings are not concerned. Relayed children go on; their exit code is SPORK_EXIT_UNKNOWN, and
+ *                                 their pipe breaks when they end, because they hold it too. Nobody can signal them by number
+ *                                 any more; what ends them is their leash, a lifeline for each of its own.
+ * The owner is killed: the server's socket ends, and so does it; leashes and lifeline break. */
 #include "os.h"
 
 #include <signal.h>
@@ -35,7 +38,7 @@ typedef struct server {
     int owner, socket;
     spork__child process;
     spork__block record; /* shared with it: the word `control` is in there */
-    _Atomic uint64_t *control;
+    spork__server_words *control;
     uint32_t sequence;
     uint64_t surroundings;
     char executable[1024];
@@ -216,6 +219,7 @@ static spork_status spawn_server(server *s, const spork__launch *asked)
     s->owner = (int)getpid();
     s->socket = ends[0];
     s->control = control;
+    s->process.relay = 0;
     s->surroundings = spork__os_surroundings();
     if (asked->executable != NULL) snprintf(s->executable, sizeof s->executable, "%s", asked->executable);
     char message[512] = "it died";
@@ -274,7 +278,7 @@ static bool add_handle(packet *p, spork_native fd, int64_t number)
     return true;
 }
 
-static bool fill_packet(packet *p, const spork__launch *launch, int ack, const spork__block *block)
+static bool fill_packet(packet *p, const spork__launch *launch, int ack, int leash, const spork__block *block)
 {
     bool fits = true;
     memset(&p->request, 0, sizeof p->request);
@@ -283,6 +287,10 @@ static bool fill_packet(packet *p, const spork__launch *launch, int ack, const s
     if (block->data != NULL) p->fds[p->fd_count++] = (int)block->handle;
     for (size_t i = 0; i < launch->given_count; i++) {
         spork_native fd = launch->given[i];
+        if (i == SPORK__GIVEN_LIFELINE && leash >= 0) {
+            fits = fits && add_handle(p, leash, -1);
+            continue;
+        }
         bool servers_own = i == SPORK__GIVEN_TREE || i == SPORK__GIVEN_LIFELINE;
         fits = fits && add_handle(p, fd, fd == SPORK__NO_HANDLE ? -2 : servers_own ? -3 : -1);
     }
@@ -321,41 +329,50 @@ enum { GIVEN_UP = -1 };
 
 bool spork__os_forkserver_claim(void *control, uint32_t sequence)
 {
+    spork__server_words *words = control;
     uint64_t seen = word(sequence, 0);
+    if (sequence == 0) return true;
     /* Another sequence: the owner has gone on to the next request of this server, so it had its answer about us. */
-    return atomic_compare_exchange_strong((_Atomic uint64_t *)control, &seen, word(sequence, (uint32_t)getpid())) ||
+    return atomic_compare_exchange_strong(&words->claim, &seen, word(sequence, (uint32_t)getpid())) ||
            (uint32_t)(seen >> 32) != sequence;
 }
 
-/* The server is gone without an answer: is there a child, and does it run? Its pid, or 0: none will. */
-static int settle(server *s, uint32_t sequence)
+/* The server has ended without an answer: is there a child, and will it run? Its pid, or 0. *relayed: who is its parent. */
+static int settle(server *s, uint32_t sequence, int *relayed)
 {
     uint64_t seen = word(sequence, 0);
-    return atomic_compare_exchange_strong(s->control, &seen, word(sequence, (uint32_t)GIVEN_UP)) ? 0 : (int)(uint32_t)seen;
+    int pid = (int)atomic_load(&s->control->cloned);
+    *relayed = pid == 0;
+    if (pid != 0) return pid;
+    return atomic_compare_exchange_strong(&s->control->claim, &seen, word(sequence, (uint32_t)GIVEN_UP)) ? 0 : (int)(uint32_t)seen;
 }
 
 static spork_status start_once(server *s, const spork__launch *launch, packet *p, spork__child *child, bool *again)
 {
     spork__reply reply;
-    int fd, ack = (int)child->ack;
+    int fd, ack = (int)child->ack, relayed;
+    spork_native leash = child->job;
     *again = false;
-    p->request.sequence = ++s->sequence;
-    atomic_store(s->control, word(s->sequence, 0));
+    if (++s->sequence == 0) s->sequence = 1;
+    p->request.sequence = s->sequence;
+    atomic_store(&s->control->cloned, 0);
+    atomic_store(&s->control->claim, word(s->sequence, 0));
     if (ask(s, p, launch->bytes, &reply, &fd) == ANSWERED) {
         if (reply.pid <= 0) return spork__fail_os(reply.code, "the fork server cannot %.50s", reply.stage);
-        *child = (spork__child){reply.pid, (int)reply.relayed, reply.relayed ? fd : spork__exit_open(reply.pid), SPORK__NO_HANDLE,
+        *child = (spork__child){reply.pid, (int)reply.relayed, reply.relayed ? fd : spork__exit_open(reply.pid), leash,
                                 SPORK__NO_HANDLE, ack};
-        return reply.relayed ? SPORK_OK : spork__child_watched(child);
+        return SPORK_OK;
     }
     spork__log(SPORK_LOG_INFO, "fork server %d is gone: another one is started", s->process.pid);
-    spork__exit_signal(&s->process, SIGKILL); /* it may only be stopped: now it cannot answer any more */
-    int pid = settle(s, s->sequence), relayed = s->process.relay;
+    spork__exit_signal(&s->process, SIGKILL); /* it may only be stopped */
+    spork__exit_wait(&s->process, REPLY_TIMEOUT_MS);
+    int pid = settle(s, s->sequence, &relayed);
     destroy(s);
     if (pid == 0) {
         *again = true;
         return spork__fail(SPORK_BROKEN, "the fork server died");
     }
-    *child = (spork__child){pid, relayed, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack};
+    *child = (spork__child){pid, relayed, spork__exit_open(pid), leash, SPORK__NO_HANDLE, ack};
     return SPORK_OK;
 }
 
@@ -373,7 +390,7 @@ spork_status spork__os_forkserver(const spork__launch *launch, spork__child *chi
 {
     packet *p = spork__alloc(sizeof *p, "a request");
     spork__block block = {0};
-    int ack[2] = {-1, -1};
+    int ack[2] = {-1, -1}, leash[2] = {-1, -1};
     bool again = true;
     *child = SPORK__NO_CHILD;
     if (p == NULL) return SPORK_NO_MEMORY;
@@ -381,18 +398,27 @@ spork_status spork__os_forkserver(const spork__launch *launch, spork__child *chi
     spork_status status = spork__check_passed(launch);
     if (status == SPORK_OK) status = make_block(launch, &block);
     if (status == SPORK_OK && launch->acknowledge && spork__fd_pipe(ack) != 0) status = spork__fail_os(errno, "no pipe");
-    if (status == SPORK_OK && !fill_packet(p, launch, ack[1], &block))
-        status = spork__fail(SPORK_TOO_LARGE, "a child can be given %d descriptors at most", SPORK__MAX_FDS);
     for (int attempt = 0; status == SPORK_OK && again && attempt < 3; attempt++) {
         server *s;
-        child->ack = ack[0];
         if ((status = present(launch, &s)) != SPORK_OK) break;
+        if (s->process.relay && !launch->outlive_parent && leash[0] < 0 && spork__fd_pipe(leash) != 0) {
+            status = spork__fail_os(errno, "no pipe");
+            break;
+        }
+        if (!fill_packet(p, launch, ack[1], leash[0], &block)) {
+            status = spork__fail(SPORK_TOO_LARGE, "a child can be given %d descriptors at most", SPORK__MAX_FDS);
+            break;
+        }
+        child->ack = ack[0];
+        child->job = leash[1];
         status = start_once(s, launch, p, child, &again);
         if (again && attempt < 2) status = SPORK_OK;
     }
     spork__fd_close(ack[1]);
+    spork__fd_close(leash[0]);
     if (status != SPORK_OK) {
         spork__fd_close(ack[0]);
+        spork__fd_close(leash[1]);
         *child = SPORK__NO_CHILD;
     }
     spork__os_block_free(&block);
@@ -469,5 +495,9 @@ spork_status spork__relay_signal(spork__child *child, int number)
     }
     spork__os_unlock(SPORK__LOCK_SERVER);
     if (status == SPORK_OK || spork__fd_wait((int)child->handle, -1, 0) != 0) return SPORK_OK; /* or it has ended */
-    return spork__fail(SPORK_BROKEN, "process %d cannot be signalled: its fork server, which alone could, was killed", child->pid);
+    if (child->job == SPORK__NO_HANDLE || number == SIGINT)
+        return spork__fail(SPORK_BROKEN, "process %d cannot be signalled: its fork server, which alone could, was killed", child->pid);
+    spork__fd_close((int)child->job); /* its leash breaks: it is killed */
+    child->job = SPORK__NO_HANDLE;
+    return SPORK_OK;
 }

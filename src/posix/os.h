@@ -33,8 +33,6 @@ spork_status spork__exit_wait(const spork__child *child, int timeout_ms);
 spork_status spork__exit_reap(spork__child *child, spork__end *end);
 spork_status spork__exit_signal(spork__child *child, int number);
 void spork__exit_decode(int wait_status, spork__end *end);
-/* SPORK_OK if the child can be waited for; else it is taken back. errno is that of spork__exit_open. */
-spork_status spork__child_watched(spork__child *child);
 
 /* ---- relayed children (forkserver.c) ---- */
 spork_status spork__relay_wait(const spork__child *child, int timeout_ms);
@@ -90,10 +88,18 @@ int spork__socket_send(int fd, const void *data, size_t size, const int *fds, si
 /* Reads exactly `size` bytes; descriptors that come with them go into fds (room for *fd_count), close-on-exec. 1, 0 (end), -1. */
 int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_count);
 
+/* What a server shares with its owner; in the server's record. */
+typedef struct spork__server_words {
+    _Atomic uint64_t claim;  /* relayed children: sequence << 32 | pid, 0: nobody yet, ~0: given up */
+    _Atomic uint32_t cloned; /* the pid of the sibling of the present request */
+    uint32_t unused;
+} spork__server_words;
+
 /* ---- clone.c: a sibling instead of a child ---- */
 /* Whether a raw clone leaves a process that libc's fork could not tell from its own; asks by trying. */
 bool spork__clone_works(void);
-/* As fork, but the new process is a child of our parent. -1 with errno. */
-int spork__clone_sibling(void);
+/* As fork, but the new process is a child of our parent. -1 with errno. The kernel writes its pid to *pid before it runs, and
+ * before anything can happen to us. */
+int spork__clone_sibling(_Atomic uint32_t *pid);
 
 #endif

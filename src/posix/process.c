@@ -163,8 +163,9 @@ spork_status spork__os_signal(spork__child *child, spork__signal signal)
 void spork__os_child_close(spork__child *child)
 {
     spork__fd_close((int)child->handle);
+    spork__fd_close((int)child->job);
     spork__fd_close((int)child->ack);
-    child->handle = child->ack = SPORK__NO_HANDLE;
+    child->handle = child->job = child->ack = SPORK__NO_HANDLE;
 }
 
 void spork__exit_decode(int wait_status, spork__end *end)

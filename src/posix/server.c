@@ -21,6 +21,7 @@ typedef struct relayed {
 } relayed;
 
 static struct {
+    spork__server_words *words;
     int socket, lifeline, tree;
     bool relay, retired;
     relayed *children;
@@ -194,7 +195,7 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     }
     served->handles = spork__alloc((size_t)j->request.number_count * sizeof *served->handles + 1, "handles");
     served->handle_count = (size_t)j->request.number_count;
-    served->sequence = j->request.sequence;
+    served->sequence = self.relay ? j->request.sequence : 0; /* a sibling's pid is known to the owner, whatever happens */
     int code = served->handles == NULL ? ENOMEM : place(j, served->handles) != 0 ? errno : 0;
     if (j->request.has_ack) served->ack = j->fds[0]; /* it may have moved */
     if (code != 0) {
@@ -210,7 +211,7 @@ static bool start(job *j, spork__served *served)
 {
     int pipe_ends[2] = {-1, -1}, pid = -1;
     relayed *r = NULL;
-    if (!self.relay && (pid = spork__clone_sibling()) < 0 && errno != EAGAIN && errno != ENOMEM)
+    if (!self.relay && (pid = spork__clone_sibling(&self.words->cloned)) < 0 && errno != EAGAIN && errno != ENOMEM)
         self.relay = true; /* forbidden after all, as in a sandbox */
     if (self.relay) {
         watch_children();
@@ -284,7 +285,7 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
                                        spork__served *served)
 {
     const char *wish = spork__os_getenv("SPORK_FORKSERVER"); /* "relay" keeps it from cloning, for tests and for trouble */
-    (void)control;
+    self.words = control;
     if (!spork__lifeline_needs_thread()) { /* else the end of the socket has to do: a server has one thread */
         int own = dup((int)lifeline);
         spork_status status = own < 0 ? spork__fail_os(errno, "dup") : spork__os_lifeline_tie(own);

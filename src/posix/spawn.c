@@ -130,7 +130,6 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
     spork__fd_close(ack[1]);
     if (code == 0) {
         *child = (spork__child){pid, 0, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack[0]};
-        status = spork__child_watched(child);
     } else {
         spork__fd_close(ack[0]);
         status = spork__fail_os(code, "%s cannot be started", launch->executable != NULL ? file : spork__os_program_path());

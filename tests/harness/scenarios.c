@@ -17,6 +17,13 @@ typedef struct scenario {
     int (*run)(const char *argument);
 } scenario;
 
+/* Starts it and lets go. */
+static void start_and_forget(spork_process *p)
+{
+    SPORK_MUST(spork_process_start(p));
+    spork_process_free(p);
+}
+
 /* ---- targets of these programs only ---- */
 
 static int say(const spork_args *args)
@@ -41,7 +48,7 @@ static int branch(const spork_args *args)
     int count;
     if (spork_unpack(args, &count) != SPORK_OK) return 1;
     print_pid("pid");
-    for (int i = 0; i < count; i++) SPORK_MUST(spork_process_start(spork_process_new(branch, spork_pack(0))));
+    for (int i = 0; i < count; i++) start_and_forget(spork_process_new(branch, spork_pack(0)));
     spork_sleep(SPORK_FOREVER);
     return 0;
 }
@@ -73,7 +80,9 @@ static int no_init(const char *argument)
 {
     (void)argument;
     printf("main runs\n");
-    spork_status status = spork_process_start(spork_process_new(target_return, spork_pack(0)));
+    spork_process *p = spork_process_new(target_return, spork_pack(0));
+    spork_status status = spork_process_start(p);
+    spork_process_free(p);
     printf("%s %s\n", spork_status_name(status), spork_error());
     return 0;
 }
@@ -112,7 +121,7 @@ static int at_exit(bool daemon, int ms)
     spork_process_options o = {.target = say, .daemon = daemon};
     SPORK_MUST(spork_init(0, NULL));
     o.args = spork_pack(ms, "child ends");
-    SPORK_MUST(spork_process_start(spork_process_new_with(&o)));
+    start_and_forget(spork_process_new_with(&o));
     printf("main ends\n");
     return 0;
 }
@@ -128,8 +137,8 @@ static void start_tree(void *unused)
 {
     spork_process_options o = {.target = outlive, .outlive_parent = true};
     (void)unused;
-    SPORK_MUST(spork_process_start(spork_process_new_with(&o)));
-    for (int i = 0; i < 4; i++) SPORK_MUST(spork_process_start(spork_process_new(branch, spork_pack(4))));
+    start_and_forget(spork_process_new_with(&o));
+    for (int i = 0; i < 4; i++) start_and_forget(spork_process_new(branch, spork_pack(4)));
 }
 
 static int tree(const char *argument)
@@ -145,7 +154,7 @@ static int deaf_child(const char *argument)
 {
     (void)argument;
     SPORK_MUST(spork_init(0, NULL));
-    SPORK_MUST(spork_process_start(spork_process_new(deaf, SPORK_NO_ARGS)));
+    start_and_forget(spork_process_new(deaf, SPORK_NO_ARGS));
     spork_sleep(SPORK_FOREVER);
     return 0;
 }
@@ -154,7 +163,7 @@ static int loops(const char *argument)
 {
     (void)argument;
     SPORK_MUST(spork_init(0, NULL));
-    SPORK_MUST(spork_process_start(spork_process_new(branch, spork_pack(0))));
+    start_and_forget(spork_process_new(branch, spork_pack(0)));
     spork_sleep(SPORK_FOREVER);
     return 0;
 }

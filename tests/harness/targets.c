@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform.h"
 #include "targets.h"
+#include "tree.h"
 
 int target_return(const spork_args *args)
 {
@@ -36,6 +38,10 @@ static int overflow_stack(volatile char *above, int depth)
     return depth == 0 ? 0 : overflow_stack(room, depth - 1) + room[0];
 }
 
+/* Undefined on purpose. */
+#if defined(__GNUC__) && !defined(__MINGW32__)
+__attribute__((no_sanitize("undefined"), no_sanitize("address")))
+#endif
 int target_die(const spork_args *args)
 {
     const char *how;
@@ -123,14 +129,23 @@ int target_nested(const spork_args *args)
     return code;
 }
 
+void harness_look(harness_open *now)
+{
+    spork_native tree = -1;
+    for (int i = 0; i < 64; i++) now->all[i] = -1;
+    for (int i = 0; i < 8; i++) now->own[i] = -1;
+    harness_descriptors(now->all, 64);
+    int count = spork__os_own_descriptors(now->own, 7);
+    if (spork__tree_open(&tree) == SPORK_OK) now->own[count] = (int)tree;
+}
+
 int target_descriptors(const spork_args *args)
 {
     harness_end *end, *barrier;
-    int list[64];
-    for (int i = 0; i < 64; i++) list[i] = -1;
+    harness_open now;
     if (spork_unpack(args, harness_take(&end), harness_take(&barrier)) != SPORK_OK) return 111;
-    harness_descriptors(list, 64);
-    if (!harness_write(end, list, sizeof list)) return 1;
+    harness_look(&now);
+    if (!harness_write(end, &now, sizeof now)) return 1;
     return wait_for_barrier(barrier);
 }
 
@@ -327,7 +342,9 @@ int target_open_children(const spork_args *args)
     int ms;
     if (spork_unpack(args, &ms) != SPORK_OK) return 111;
     spork_process *p = spork_process_new(target_sleep_ms, spork_pack(ms, 0));
-    return spork_process_start(p) == SPORK_OK ? 3 : 1;
+    bool started = spork_process_start(p) == SPORK_OK;
+    spork_process_free(p); /* it is joined at this process' end all the same */
+    return started ? 3 : 1;
 }
 
 int target_foreign_fork(const spork_args *args)

@@ -17,7 +17,7 @@ int target_write(const spork_args *args);     /* end, text */
 int target_hold(const spork_args *args);      /* writer, barrier: writes a byte, ends at the barrier's end of file */
 int target_identity(const spork_args *args);  /* end: writes "name pid ppid parentname parentpid" */
 int target_nested(const spork_args *args);    /* end, depth: as identity, and starts itself with depth - 1 */
-int target_descriptors(const spork_args *args); /* end, barrier: writes int[64] of the open ones, ends as hold */
+int target_descriptors(const spork_args *args); /* end, barrier: writes harness_open, ends as hold */
 int target_values(const spork_args *args);    /* the pack of harness_all_values: 0 if all are right */
 int target_sum(const spork_args *args);       /* an array of unsigned char, the sum & 0xFF is expected as the second */
 int target_lines(const spork_args *args);     /* index, count: prints "line INDEX NUMBER" count times */
@@ -33,6 +33,12 @@ int target_busy(const spork_args *args);      /* n: malloc, printf into a buffer
 int target_write_native(const spork_args *args); /* number, text: writes to that passed descriptor */
 int target_open_children(const spork_args *args); /* ms: starts a child that sleeps ms, does not join; returns 3 */
 int target_foreign_fork(const spork_args *args); /* POSIX: 0 if a plain fork in a child can start and join */
+
+/* What is open in a process, and what of it is Spork's own: program, table of processes, lifeline. -1 fills up. */
+typedef struct harness_open {
+    int all[64], own[8];
+} harness_open;
+void harness_look(harness_open *open);
 
 struct harness_class {
     double interval;
