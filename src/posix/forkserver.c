@@ -437,6 +437,7 @@ void spork__os_forkserver_stop(void)
 
 void spork__os_forkserver_forget(void)
 {
+    spork__relay_pipe = spork__fd_close(spork__relay_pipe);
     for (int i = 0; i < SERVERS; i++) {
         if (!servers[i].used) continue;
         spork__fd_close(servers[i].socket);

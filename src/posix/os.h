@@ -55,6 +55,9 @@ int spork__lifeline_descriptors(int *list);
 /* Whether a tie costs a thread. */
 bool spork__lifeline_needs_thread(void);
 
+/* In a relayed child: the pipe on which its server will tell its end, which breaks by our end should the server be gone; -1. */
+extern int spork__relay_pipe;
+
 /* SPORK_INVALID if one of the user's descriptors is not open. */
 spork_status spork__check_passed(const spork__launch *launch);
 

@@ -47,7 +47,8 @@ spork_status spork__os_remember_program(const char *argv0)
 
 int spork__os_own_descriptors(int *list, int room)
 {
-    int all[4], count = spork__lifeline_descriptors(all);
+    int all[5], count = spork__lifeline_descriptors(all);
+    if (spork__relay_pipe >= 0) all[count++] = spork__relay_pipe;
     if (program.fd >= 0) all[count++] = program.fd;
     for (int i = 0; i < count && i < room; i++) list[i] = all[i];
     return count;

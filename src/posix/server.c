@@ -28,6 +28,7 @@ static struct {
 } self;
 
 static int wake[2] = {-1, -1}; /* a child has ended */
+int spork__relay_pipe = -1;
 
 /* ---- relayed children ---- */
 
@@ -184,7 +185,7 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     spork__fd_close(wake[1]);
     if (!self.relay) spork__os_lifeline_forget(); /* a raw clone calls no fork handlers */
     for (relayed *r = self.children; r != NULL; r = r->next) spork__fd_close(r->pipe);
-    (void)own_pipe; /* stays: it breaks at our end, should the server be gone by then */
+    spork__relay_pipe = own_pipe;
     served->ack = j->request.has_ack ? j->fds[0] : SPORK__NO_HANDLE;
     if (j->request.has_block) {
         served->bytes = j->block.data;
