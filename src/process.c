@@ -16,14 +16,13 @@
 #include "tree.h"
 #include "value.h"
 
-enum { START_TIMEOUT_MS = 30000, EXIT_NOTICE_MS = 2000 };
+enum { EXIT_NOTICE_MS = 2000 };
 
 static struct {
     spork_process *first; /* started and not reaped; freed ones too */
     unsigned count;       /* names: Process-N */
     spork_start_method method;
     char executable[1024];
-    bool warned_of_threads;
 } all; /* under SPORK__LOCK_CHILDREN */
 
 static spork_process ourselves = {.relation = SPORK__OURSELVES, .state = SPORK__PROCESS_RUNNING, .name = (char *)"MainProcess"};
@@ -31,6 +30,14 @@ static spork_process our_parent = {.relation = SPORK__OUR_PARENT};
 static bool have_parent;
 
 /* ---- settings ---- */
+
+void spork__process_settings(spork_start_method *method, char executable[1024])
+{
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    *method = all.method;
+    memcpy(executable, all.executable, sizeof all.executable);
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+}
 
 static const char *method_name(spork_start_method method)
 {
@@ -231,195 +238,7 @@ static void sweep(void)
     spork__os_unlock(SPORK__LOCK_CHILDREN);
 }
 
-/* ---- starting ---- */
-
-static const char *exit_text(int code, char text[64])
-{
-    if (code == SPORK_EXIT_UNKNOWN) snprintf(text, 64, "ended, how is unknown");
-    else if (code < 0) snprintf(text, 64, "died of signal %d", -code);
-    else snprintf(text, 64, "ended with exit code %d", code);
-    return text;
-}
-
-static void warn_of_threads(void)
-{
-    if (all.warned_of_threads) return;
-    int threads = spork__os_thread_count();
-    if (threads < 2) return;
-    all.warned_of_threads = true;
-    spork__log(SPORK_LOG_WARNING,
-               "fork in a program with %d threads: the child must not touch what the other threads held locked at that "
-               "moment; SPORK_FORKSERVER starts children nearly as fast and without that risk", threads);
-}
-
-/* What fork's child needs, in the memory that it inherits. */
-typedef struct fork_child {
-    spork_process *process;
-    spork__startup startup;
-    spork__parcels *parcels;
-    spork_native lifeline;
-    char executable[1024]; /* the setting as it was when this start began */
-} fork_child;
-
-static void fork_main(void *user, spork_native ack)
-{
-    fork_child *f = user;
-    spork_process *p = f->process;
-    spork__work work = {p->target, p->run, p->self, p->args, true};
-    spork__adopt adopt = {.reset_signals = true, .lifeline = f->lifeline, .limits = p->limits};
-    spork__os_drop_unwritten();
-    spork_status status = spork__os_adopt(&adopt);
-    if (status == SPORK_OK) status = spork__process_become(&f->startup);
-    if (status == SPORK_OK) status = spork__objects_after_fork(p->args, f->parcels);
-    if (status != SPORK_OK) {
-        if (ack == SPORK__NO_HANDLE) spork__log(SPORK_LOG_ERROR, "%s cannot begin: %s", p->name, spork_error());
-        spork__os_acknowledge(ack, spork_error());
-        spork__os_exit(1);
-    }
-    spork__os_line_buffer();
-    spork__os_acknowledge(ack, NULL);
-    spork__child_run(&work);
-}
-
-/* The record of a fork server: no work, the same surroundings. */
-static spork_status server_record(spork__block *block, uint64_t nonce, int64_t **handles, void **control)
-{
-    spork__startup startup;
-    size_t size = 0;
-    memset(&startup, 0, sizeof startup);
-    startup.nonce = nonce;
-    startup.is_server = true;
-    startup.name = "ForkServer";
-    startup.parent_name = ourselves.name;
-    startup.parent_pid = spork__os_getpid();
-    startup.handle_count = SPORK__GIVEN_OBJECTS + 1; /* its socket */
-    spork_status status = spork__record_size(&startup, &size);
-    if (status != SPORK_OK || (status = spork__os_block_new(block, size)) != SPORK_OK) return status;
-    *control = spork__record_control(block->data);
-    return spork__record_write(&startup, block->data, size, handles);
-}
-
-/* Fork: no record, the child inherits all. */
-static spork_status launch_fork(spork_process *p, spork__launch *launch, fork_child *f)
-{
-    warn_of_threads();
-    spork_status status = spork__function_check(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target);
-    if (status != SPORK_OK) return status;
-    f->process = p;
-    launch->child_main = fork_main;
-    launch->user = f;
-    launch->acknowledge = p->limits.max_memory != 0 || p->limits.max_cpu_ms != 0 || p->limits.max_files != 0;
-    return spork__os_fork(launch, &p->child);
-}
-
-static spork_status launch_spawn(spork__startup *startup, spork__launch *launch, spork__child *child)
-{
-    spork__block block;
-    size_t size = 0;
-    memset(&block, 0, sizeof block);
-    startup->nonce = launch->nonce = spork__os_nonce();
-    spork_status status = spork__record_size(startup, &size);
-    if (status != SPORK_OK || (status = spork__os_block_new(&block, size)) != SPORK_OK) return status;
-    status = spork__record_write(startup, block.data, size, &launch->given_there);
-    launch->record = &block;
-    if (status == SPORK_OK) status = spork__os_spawn(launch, child);
-    spork__os_block_free(&block);
-    return status;
-}
-
-static spork_status launch_forkserver(const spork__startup *startup, spork__launch *launch, spork__child *child)
-{
-    size_t size = 0;
-    spork_status status = spork__record_size(startup, &size);
-    if (status != SPORK_OK) return status;
-    void *bytes = spork__alloc(size, "a process' arguments");
-    if (bytes == NULL) return SPORK_NO_MEMORY;
-    status = spork__record_write(startup, bytes, size, &launch->given_there);
-    launch->bytes = bytes;
-    launch->bytes_size = size;
-    launch->server_record = server_record;
-    /* only what can still fail in the child has to be waited for; the server checks the rest */
-    launch->acknowledge = !startup->function.is_program || startup->limits.max_memory != 0 || startup->limits.max_cpu_ms != 0 ||
-                          startup->limits.max_files != 0;
-    if (status == SPORK_OK) status = spork__os_forkserver(launch, child);
-    spork__free(bytes);
-    return status;
-}
-
-static void describe(spork_process *p, fork_child *f)
-{
-    spork__startup *startup = &f->startup;
-    startup->name = p->name;
-    startup->parent_name = ourselves.name;
-    startup->parent_pid = spork__os_getpid();
-    startup->use_run = p->run != NULL;
-    startup->outlive_parent = p->outlive_parent;
-    startup->self = p->self;
-    startup->self_size = p->self_size;
-    startup->args = *p->args;
-    startup->limits = p->limits;
-    startup->pass = p->pass;
-    startup->pass_count = p->pass_count;
-    spork__os_lock(SPORK__LOCK_CHILDREN);
-    startup->method = all.method;
-    memcpy(f->executable, all.executable, sizeof f->executable);
-    spork__os_unlock(SPORK__LOCK_CHILDREN);
-    startup->executable = f->executable[0] != 0 ? f->executable : NULL;
-}
-
-/* The handles that a child is given: the tree, the lifeline, then its objects'. */
-static spork_status gather(spork_process *p, const spork__parcels *parcels, size_t object_handles, spork_native **given)
-{
-    spork_native *list = spork__alloc((SPORK__GIVEN_OBJECTS + object_handles) * sizeof *list, "a process' handles");
-    if (list == NULL) return SPORK_NO_MEMORY;
-    spork_status status = spork__tree_open(&list[SPORK__GIVEN_TREE]);
-    list[SPORK__GIVEN_LIFELINE] = SPORK__NO_HANDLE;
-    if (status == SPORK_OK && !p->outlive_parent) {
-        spork__os_lock(SPORK__LOCK_START);
-        status = spork__os_lifeline(&list[SPORK__GIVEN_LIFELINE]);
-        spork__os_unlock(SPORK__LOCK_START);
-    }
-    spork__objects_handles(p->args, parcels, list + SPORK__GIVEN_OBJECTS);
-    *given = list;
-    return status;
-}
-
-static spork_status launch_by(spork_process *p, spork_start_method method, spork__parcels *parcels, size_t object_handles)
-{
-    fork_child f;
-    spork__launch launch;
-    spork_native *given = NULL;
-    memset(&launch, 0, sizeof launch);
-    memset(&f, 0, sizeof f);
-    describe(p, &f);
-    f.startup.parcels = f.parcels = parcels;
-    spork_status status = gather(p, parcels, object_handles, &given);
-    if (status == SPORK_OK) {
-        f.lifeline = given[SPORK__GIVEN_LIFELINE];
-        f.startup.handle_count = SPORK__GIVEN_OBJECTS + object_handles;
-        launch.name = p->name;
-        launch.executable = f.startup.executable;
-        launch.outlive_parent = p->outlive_parent;
-        launch.limits = p->limits;
-        launch.given = given;
-        launch.given_count = f.startup.handle_count;
-        launch.pass = p->pass;
-        launch.pass_count = p->pass_count;
-        if (method != SPORK_FORK) {
-            f.startup.parent_start = spork__os_start_time(f.startup.parent_pid);
-            status = spork__function_export(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target, &f.startup.function);
-        }
-        if (status == SPORK_OK)
-            status = method == SPORK_FORK    ? launch_fork(p, &launch, &f)
-                     : method == SPORK_SPAWN ? launch_spawn(&f.startup, &launch, &p->child)
-                                             : launch_forkserver(&f.startup, &launch, &p->child);
-    }
-    spork__free(given);
-    return status;
-}
-
-/* From NEW to STARTING, for one thread only, and onto the list: a fork in another thread then closes its descriptors. */
-static spork_status claim(spork_process *p)
+spork_status spork__process_claim(spork_process *p)
 {
     spork_status status = SPORK_OK;
     spork__os_lock(SPORK__LOCK_CHILDREN);
@@ -434,7 +253,7 @@ static spork_status claim(spork_process *p)
     return status;
 }
 
-static void settle(spork_process *p, spork__process_state state)
+void spork__process_settle(spork_process *p, spork__process_state state)
 {
     spork__os_lock(SPORK__LOCK_CHILDREN);
     p->state = state;
@@ -446,64 +265,15 @@ static void settle(spork_process *p, spork__process_state state)
     spork__os_unlock(SPORK__LOCK_CHILDREN);
 }
 
-spork_status spork__process_launch(spork_process *p)
+const char *spork__exit_text(int code, char text[64])
 {
-    spork__parcels parcels;
-    size_t object_handles = 0;
-    spork_status status = claim(p);
-    if (status != SPORK_OK) return status;
-    spork__os_flush();
-    status = spork__objects_give(p->args, &parcels, &object_handles);
-    if (status == SPORK_OK)
-        status = launch_by(p, p->method != SPORK_DEFAULT ? p->method : spork_get_start_method(), &parcels, object_handles);
-    if (status != SPORK_OK) {
-        settle(p, SPORK__PROCESS_NEW);
-        return spork__fail_in(status, "spork_process_start(%s)", p->name);
-    }
-    return SPORK_OK;
+    if (code == SPORK_EXIT_UNKNOWN) snprintf(text, 64, "ended, how is unknown");
+    else if (code < 0) snprintf(text, 64, "died of signal %d", -code);
+    else snprintf(text, 64, "ended with exit code %d", code);
+    return text;
 }
 
-static int start_timeout(void)
-{
-    const char *wish = spork__os_getenv("SPORK_START_TIMEOUT_MS");
-    long ms = wish != NULL ? strtol(wish, NULL, 10) : 0;
-    return ms > 0 && ms < INT32_MAX ? (int)ms : START_TIMEOUT_MS;
-}
-
-/* It did not take over: whatever is left of it goes, and the sentence says why. */
-static spork_status failed_start(spork_process *p, spork__ack ack, const char *message, int timeout_ms)
-{
-    char text[64];
-    spork__end end;
-    spork__os_signal(&p->child, SPORK__KILL);
-    spork__os_wait(&p->child, SPORK_FOREVER); /* it was killed: the system ends this wait */
-    while (spork__os_reap(&p->child, &end) == SPORK_TIMEOUT) spork__os_sleep(1);
-    if (ack == SPORK__ACK_REFUSED)
-        spork__fail(SPORK_INVALID, "spork_process_start(%s): the child could not begin: %s", p->name, message);
-    else if (ack == SPORK__ACK_TIMEOUT)
-        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child did not reach spork_init within %d ms; make "
-                    "spork_init(argc, argv); the first line of main() (SPORK_START_TIMEOUT_MS sets the time)", p->name, timeout_ms);
-    else if (end.exitcode >= 0)
-        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child %s before it had taken over; is spork_init(argc, argv); the "
-                    "first line of main()?", p->name, exit_text(end.exitcode, text));
-    else
-        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child %s during its bootstrap", p->name, exit_text(end.exitcode, text));
-    settle(p, SPORK__PROCESS_NEW);
-    return spork_last_status();
-}
-
-spork_status spork__process_await(spork_process *p)
-{
-    char message[512] = "";
-    int timeout_ms = start_timeout();
-    if (p->child.ack != SPORK__NO_HANDLE) {
-        spork__ack ack = spork__os_await(&p->child, timeout_ms, message, sizeof message);
-        if (ack != SPORK__ACK_OK) return failed_start(p, ack, message, timeout_ms);
-    }
-    spork__objects_moved(p->args);
-    settle(p, SPORK__PROCESS_RUNNING);
-    return SPORK_OK;
-}
+/* ---- checks ---- */
 
 static spork_status check(const spork_process *p, const char *call)
 {
@@ -515,6 +285,15 @@ static spork_status check(const spork_process *p, const char *call)
         return spork__fail(SPORK_NOT_YOURS, "%s(%s): it belongs to process %d, which made it, and this is a fork of that one", call,
                            p->name, p->owner);
     return SPORK_OK;
+}
+
+/* Whether its `child` is filled in for good; before that the starting thread writes there. */
+static bool was_started(const spork_process *p)
+{
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    bool started = p->state >= SPORK__PROCESS_RUNNING;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return started;
 }
 
 spork_status spork_process_start(spork_process *p)
@@ -543,10 +322,7 @@ static spork_status check_started(spork_process *p, const char *call)
 {
     spork_status status = check(p, call);
     if (status != SPORK_OK) return status;
-    spork__os_lock(SPORK__LOCK_CHILDREN);
-    bool started = p->state >= SPORK__PROCESS_RUNNING;
-    spork__os_unlock(SPORK__LOCK_CHILDREN);
-    return started ? SPORK_OK : spork__fail(SPORK_BAD_STATE, "%s(%s): it was not started", call, p->name);
+    return was_started(p) ? SPORK_OK : spork__fail(SPORK_BAD_STATE, "%s(%s): it was not started", call, p->name);
 }
 
 spork_status spork_process_join(spork_process *p, int timeout_ms)
@@ -614,14 +390,16 @@ int spork_process_exitcode(const spork_process *p) { return exitcode_now(p); }
 int spork_process_pid(const spork_process *p)
 {
     if (p == NULL) return 0;
-    return p == &ourselves ? spork__os_getpid() : p->child.pid;
+    if (p == &ourselves) return spork__os_getpid();
+    return p == &our_parent || was_started(p) ? p->child.pid : 0;
 }
 
 const char *spork_process_name(const spork_process *p) { return p != NULL ? p->name : ""; }
 
 spork_native spork_process_sentinel(const spork_process *p)
 {
-    return p != NULL && p->relation == SPORK__OUR_CHILD && p->owner == spork__os_getpid() ? p->child.handle : SPORK__NO_HANDLE;
+    bool ours = p != NULL && p->relation == SPORK__OUR_CHILD && p->owner == spork__os_getpid();
+    return ours && was_started(p) ? p->child.handle : SPORK__NO_HANDLE;
 }
 
 static spork_status judge(const spork_process *p, bool near_memory)
@@ -649,7 +427,7 @@ spork_status spork_process_outcome(const spork_process *p)
         snprintf(cpu, sizeof cpu, "; of its %llu ms of CPU time it used %llu", (unsigned long long)p->limits.max_cpu_ms,
                  (unsigned long long)p->end.cpu_ms);
     return spork__fail(judge(p, near_memory), "%s (pid %d) %s, native code 0x%x%s%s", p->name, p->child.pid,
-                       exit_text(p->end.exitcode, text), p->end.native, memory, cpu);
+                       spork__exit_text(p->end.exitcode, text), p->end.native, memory, cpu);
 }
 
 void spork_process_free(spork_process *p)
@@ -701,7 +479,6 @@ spork_status spork__process_become(const spork__startup *startup)
     our_parent.start_time = startup->parent_start;
     have_parent = true;
     all.count = 0;
-    all.warned_of_threads = false;
     spork__log_name(startup->name);
     spork__child_is_one();
     if (startup->handles != NULL) { /* spawned: settings and the tree do not come by themselves */

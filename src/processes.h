@@ -47,6 +47,15 @@ struct spork_process {
 spork_status spork__process_launch(spork_process *process);
 spork_status spork__process_await(spork_process *process);
 
+/* From NEW to STARTING, for one thread only, and onto the list: a fork in another thread then closes its descriptors. */
+spork_status spork__process_claim(spork_process *process);
+/* How that went: RUNNING, or NEW again. */
+void spork__process_settle(spork_process *process, spork__process_state state);
+/* The settings that children inherit; "" if no executable was set. */
+void spork__process_settings(spork_start_method *method, char executable[1024]);
+/* "died of signal 9" */
+const char *spork__exit_text(int code, char text[64]);
+
 /* In a child: this is who we are, and who our parent is. */
 spork_status spork__process_become(const spork__startup *startup);
 /* Async-signal-safe, in every forked child: its parent's children are not its own. */

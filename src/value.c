@@ -396,8 +396,9 @@ static spork_status unpack_elements(unsigned number, const spork_item *item, con
     return SPORK_OK;
 }
 
-static spork_status unpack_one(unsigned number, const spork_item *item, const spork_slot *slot, bool store)
+static spork_status unpack_one(const spork_args *args, unsigned number, const spork_slot *slot, bool store)
 {
+    const spork_item *item = &args->items[number - 1];
     if (slot->to == NULL)
         return spork__fail(SPORK_INVALID, "spork_unpack: the variable for argument %u is at NULL", number);
     switch (slot->kind) {
@@ -411,6 +412,9 @@ static spork_status unpack_one(unsigned number, const spork_item *item, const sp
     }
     if (item->kind != slot->kind || slot->kind == SPORK__KIND_NONE) return mismatch(number, item, slot);
     if (slot->kind == SPORK__KIND_FLOAT) return unpack_float(number, item, slot, store);
+    if (slot->kind >= SPORK__KIND_OBJECT && args->origin != 0 && args->origin != spork__values_origin())
+        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u, a %s, belongs to another copy of Spork in this process; let the "
+                           "program and its plug-ins link the shared library", number, kind_name(item->kind));
     bool needs_data = slot->kind == SPORK__KIND_TEXT || slot->kind >= SPORK__KIND_OBJECT ||
                       (slot->kind == SPORK__KIND_BYTES && item->count > 0);
     if (needs_data && item->as.p == NULL) return at_null(number, item);
@@ -432,6 +436,6 @@ spork_status spork__unpack(const spork_args *args, size_t count, const spork_slo
                            count + 1, args->count, count);
     for (int store = 0; store < 2; store++) /* first look at all, then store all */
         for (unsigned i = 0; i < count; i++)
-            if ((status = unpack_one(i + 1, &args->items[i], &slots[i], store)) != SPORK_OK) return status;
+            if ((status = unpack_one(args, i + 1, &slots[i], store)) != SPORK_OK) return status;
     return SPORK_OK;
 }

@@ -25,8 +25,9 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
     if (status != SPORK_OK) return status;
     spork__os_lock_all(); /* no descriptor of another thread's start is copied; all locks are ours, so the child can free them */
     if (launch->acknowledge && spork__fd_pipe(ack) != 0) {
+        status = spork__fail_os(errno, "no pipe to hear from %s", launch->name);
         spork__os_unlock_all();
-        return spork__fail_os(errno, "no pipe to hear from %s", launch->name);
+        return status;
     }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* until the child has default dispositions: no handler of ours runs in it */

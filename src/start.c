@@ -1,0 +1,258 @@
+/* Starting a process: what each start method needs is put together here, and handed to the platform. */
+#include "processes.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "child.h"
+#include "error.h"
+#include "log.h"
+#include "tree.h"
+#include "value.h"
+
+enum { START_TIMEOUT_MS = 30000, KILL_TIMEOUT_MS = 10000 };
+
+static void warn_of_threads(void)
+{
+    static _Atomic int warned_in; /* by process: a child warns for itself */
+    if (warned_in == spork__os_getpid()) return;
+    int threads = spork__os_thread_count();
+    if (threads < 2) return;
+    warned_in = spork__os_getpid();
+    spork__log(SPORK_LOG_WARNING,
+               "fork in a program with %d threads: the child must not touch what the other threads held locked at that "
+               "moment; SPORK_FORKSERVER starts children nearly as fast and without that risk", threads);
+}
+
+/* What fork's child needs, in the memory that it inherits. */
+typedef struct fork_child {
+    spork_process *process;
+    spork__startup startup;
+    spork__parcels *parcels;
+    spork_native lifeline;
+    char executable[1024]; /* the setting as it was when this start began */
+} fork_child;
+
+static void fork_main(void *user, spork_native ack)
+{
+    fork_child *f = user;
+    spork_process *p = f->process;
+    spork__work work = {p->target, p->run, p->self, p->args, true};
+    spork__adopt adopt = {.reset_signals = true, .lifeline = f->lifeline, .limits = p->limits};
+    spork__os_drop_unwritten();
+    spork_status status = spork__os_adopt(&adopt);
+    if (status == SPORK_OK) status = spork__process_become(&f->startup);
+    if (status == SPORK_OK) status = spork__objects_after_fork(p->args, f->parcels);
+    if (status != SPORK_OK) {
+        if (ack == SPORK__NO_HANDLE) spork__log(SPORK_LOG_ERROR, "%s cannot begin: %s", p->name, spork_error());
+        spork__os_acknowledge(ack, spork_error());
+        spork__os_exit(1);
+    }
+    spork__os_line_buffer();
+    spork__os_acknowledge(ack, NULL);
+    spork__child_run(&work);
+}
+
+/* The record of a fork server: no work, the same surroundings. */
+static spork_status server_record(spork__block *block, uint64_t nonce, int64_t **handles, void **control)
+{
+    spork__startup startup;
+    size_t size = 0;
+    memset(&startup, 0, sizeof startup);
+    startup.nonce = nonce;
+    startup.is_server = true;
+    startup.name = "ForkServer";
+    startup.parent_name = spork_process_name(spork_current_process());
+    startup.parent_pid = spork__os_getpid();
+    startup.handle_count = SPORK__GIVEN_OBJECTS + 1; /* its socket */
+    spork_status status = spork__record_size(&startup, &size);
+    if (status != SPORK_OK || (status = spork__os_block_new(block, size)) != SPORK_OK) return status;
+    *control = spork__record_control(block->data);
+    return spork__record_write(&startup, block->data, size, handles);
+}
+
+/* Whether anything can still go wrong in a forked child before its target runs: then it is waited for. Without objects, passed
+ * descriptors and limits nothing can, and nobody needs to be woken up. */
+static bool may_fail(const spork_process *p)
+{
+    bool objects = false;
+    for (unsigned i = 0; i < p->args->count; i++) objects = objects || p->args->items[i].kind >= SPORK__KIND_OBJECT;
+    return objects || p->pass_count > 0 || p->limits.max_memory != 0 || p->limits.max_cpu_ms != 0 || p->limits.max_files != 0;
+}
+
+/* Fork: no record, the child inherits all. */
+static spork_status launch_fork(spork_process *p, spork__launch *launch, fork_child *f)
+{
+    warn_of_threads();
+    spork_status status = spork__function_check(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target);
+    if (status != SPORK_OK) return status;
+    f->process = p;
+    launch->child_main = fork_main;
+    launch->user = f;
+    launch->acknowledge = may_fail(p);
+    return spork__os_fork(launch, &p->child);
+}
+
+static spork_status launch_spawn(spork__startup *startup, spork__launch *launch, spork__child *child)
+{
+    spork__block block;
+    size_t size = 0;
+    memset(&block, 0, sizeof block);
+    startup->nonce = launch->nonce = spork__os_nonce();
+    spork_status status = spork__record_size(startup, &size);
+    if (status != SPORK_OK || (status = spork__os_block_new(&block, size)) != SPORK_OK) return status;
+    status = spork__record_write(startup, block.data, size, &launch->given_there);
+    launch->record = &block;
+    if (status == SPORK_OK) status = spork__os_spawn(launch, child);
+    spork__os_block_free(&block);
+    return status;
+}
+
+static spork_status launch_forkserver(spork_process *p, const spork__startup *startup, spork__launch *launch)
+{
+    size_t size = 0;
+    spork_status status = spork__record_size(startup, &size);
+    if (status != SPORK_OK) return status;
+    void *bytes = spork__alloc(size, "a process' arguments");
+    if (bytes == NULL) return SPORK_NO_MEMORY;
+    status = spork__record_write(startup, bytes, size, &launch->given_there);
+    launch->bytes = bytes;
+    launch->bytes_size = size;
+    launch->server_record = server_record;
+    /* only what can still fail in the child has to be waited for; the server checks the rest */
+    launch->acknowledge = may_fail(p) || !startup->function.is_program;
+    if (status == SPORK_OK) status = spork__os_forkserver(launch, &p->child);
+    spork__free(bytes);
+    return status;
+}
+
+static void describe(spork_process *p, fork_child *f)
+{
+    spork__startup *startup = &f->startup;
+    startup->name = p->name;
+    startup->parent_name = spork_process_name(spork_current_process());
+    startup->parent_pid = spork__os_getpid();
+    startup->use_run = p->run != NULL;
+    startup->outlive_parent = p->outlive_parent;
+    startup->self = p->self;
+    startup->self_size = p->self_size;
+    startup->args = *p->args;
+    startup->limits = p->limits;
+    startup->pass = p->pass;
+    startup->pass_count = p->pass_count;
+    spork__process_settings(&startup->method, f->executable);
+    startup->executable = f->executable[0] != 0 ? f->executable : NULL;
+}
+
+/* The handles that a child is given: the tree, the lifeline, then its objects'. */
+static spork_status gather(spork_process *p, const spork__parcels *parcels, size_t object_handles, spork_native **given)
+{
+    spork_native *list = spork__alloc((SPORK__GIVEN_OBJECTS + object_handles) * sizeof *list, "a process' handles");
+    if (list == NULL) return SPORK_NO_MEMORY;
+    spork_status status = spork__tree_open(&list[SPORK__GIVEN_TREE]);
+    list[SPORK__GIVEN_LIFELINE] = SPORK__NO_HANDLE;
+    if (status == SPORK_OK && !p->outlive_parent) {
+        spork__os_lock(SPORK__LOCK_START);
+        status = spork__os_lifeline(&list[SPORK__GIVEN_LIFELINE]);
+        spork__os_unlock(SPORK__LOCK_START);
+    }
+    spork__objects_handles(p->args, parcels, list + SPORK__GIVEN_OBJECTS);
+    *given = list;
+    return status;
+}
+
+static spork_status launch_by(spork_process *p, spork_start_method method, spork__parcels *parcels, size_t object_handles)
+{
+    fork_child f;
+    spork__launch launch;
+    spork_native *given = NULL;
+    memset(&launch, 0, sizeof launch);
+    memset(&f, 0, sizeof f);
+    describe(p, &f);
+    f.startup.parcels = f.parcels = parcels;
+    spork_status status = gather(p, parcels, object_handles, &given);
+    if (status == SPORK_OK) {
+        f.lifeline = given[SPORK__GIVEN_LIFELINE];
+        f.startup.handle_count = SPORK__GIVEN_OBJECTS + object_handles;
+        launch.name = p->name;
+        launch.executable = f.startup.executable;
+        launch.outlive_parent = p->outlive_parent;
+        launch.limits = p->limits;
+        launch.given = given;
+        launch.given_count = f.startup.handle_count;
+        launch.pass = p->pass;
+        launch.pass_count = p->pass_count;
+        if (method != SPORK_FORK) {
+            f.startup.parent_start = spork__os_start_time(f.startup.parent_pid);
+            status = spork__function_export(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target, &f.startup.function);
+        }
+        if (status == SPORK_OK)
+            status = method == SPORK_FORK    ? launch_fork(p, &launch, &f)
+                     : method == SPORK_SPAWN ? launch_spawn(&f.startup, &launch, &p->child)
+                                             : launch_forkserver(p, &f.startup, &launch);
+    }
+    spork__free(given);
+    return status;
+}
+
+spork_status spork__process_launch(spork_process *p)
+{
+    spork__parcels parcels;
+    size_t object_handles = 0;
+    spork_status status = spork__process_claim(p);
+    if (status != SPORK_OK) return status;
+    spork__os_flush();
+    status = spork__objects_give(p->args, &parcels, &object_handles);
+    if (status == SPORK_OK)
+        status = launch_by(p, p->method != SPORK_DEFAULT ? p->method : spork_get_start_method(), &parcels, object_handles);
+    if (status != SPORK_OK) {
+        spork__process_settle(p, SPORK__PROCESS_NEW);
+        return spork__fail_in(status, "spork_process_start(%s)", p->name);
+    }
+    return SPORK_OK;
+}
+
+static int start_timeout(void)
+{
+    const char *wish = spork__os_getenv("SPORK_START_TIMEOUT_MS");
+    long ms = wish != NULL ? strtol(wish, NULL, 10) : 0;
+    return ms > 0 && ms < INT32_MAX ? (int)ms : START_TIMEOUT_MS;
+}
+
+/* It did not take over: whatever is left of it goes, and the sentence says why. */
+static spork_status failed_start(spork_process *p, spork__ack ack, const char *message, int timeout_ms)
+{
+    char text[64];
+    spork__end end;
+    spork__os_signal(&p->child, SPORK__KILL);
+    spork__os_wait(&p->child, KILL_TIMEOUT_MS); /* a killed process may linger in the kernel, on a dead network disk */
+    if (spork__os_reap(&p->child, &end) == SPORK_TIMEOUT)
+        spork__log(SPORK_LOG_WARNING, "%s (pid %d) was killed and has not ended yet", p->name, p->child.pid);
+    if (ack == SPORK__ACK_REFUSED)
+        spork__fail(SPORK_INVALID, "spork_process_start(%s): the child could not begin: %s", p->name, message);
+    else if (ack == SPORK__ACK_TIMEOUT)
+        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child did not reach spork_init within %d ms; make "
+                    "spork_init(argc, argv); the first line of main() (SPORK_START_TIMEOUT_MS sets the time)", p->name, timeout_ms);
+    else if (end.exitcode >= 0)
+        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child %s before it had taken over; is spork_init(argc, argv); the "
+                    "first line of main()?", p->name, spork__exit_text(end.exitcode, text));
+    else
+        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child %s during its bootstrap", p->name, spork__exit_text(end.exitcode, text));
+    spork__process_settle(p, SPORK__PROCESS_NEW);
+    return spork_last_status();
+}
+
+spork_status spork__process_await(spork_process *p)
+{
+    char message[512] = "";
+    int timeout_ms = start_timeout();
+    if (p->child.ack != SPORK__NO_HANDLE) {
+        spork__ack ack = spork__os_await(&p->child, timeout_ms, message, sizeof message);
+        if (ack != SPORK__ACK_OK) return failed_start(p, ack, message, timeout_ms);
+    }
+    spork__objects_moved(p->args);
+    spork__process_settle(p, SPORK__PROCESS_RUNNING);
+    return SPORK_OK;
+}
