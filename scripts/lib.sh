@@ -43,11 +43,9 @@ need_compiler() { has cc || has gcc || has clang || missing+=(gcc libc6-dev); }
 need_cmake() {
     need cmake cmake
     need ninja-build ninja
-    [[ $(uname) == Darwin ]] || need zlib1g-dev /usr/include/zlib.h # for the example that compresses
 }
 need_windows() {
     need gcc-mingw-w64-x86-64 x86_64-w64-mingw32-gcc
-    need libz-mingw-w64-dev /usr/x86_64-w64-mingw32/include/zlib.h
     need wine wine
     need wine64 wineserver
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "child.h"
 #include "error.h"
 #include "log.h"
 #include "tree.h"
@@ -228,7 +227,7 @@ static bool look(spork_process *p)
 }
 
 /* Reaps what was let go and has ended. */
-static void sweep(void)
+void spork__process_sweep(void)
 {
     spork__os_lock(SPORK__LOCK_CHILDREN);
     for (spork_process *p = all.first, *next; p != NULL; p = next) {
@@ -275,7 +274,7 @@ const char *spork__exit_text(int code, char text[64])
 
 /* ---- checks ---- */
 
-static spork_status check(const spork_process *p, const char *call)
+spork_status spork__process_check(const spork_process *p, const char *call)
 {
     if (p == NULL) return SPORK_INVALID; /* the sentence of what made it NULL says more */
     if (p->relation != SPORK__OUR_CHILD)
@@ -296,16 +295,6 @@ static bool was_started(const spork_process *p)
     return started;
 }
 
-spork_status spork_process_start(spork_process *p)
-{
-    spork_status status = check(p, "spork_process_start");
-    if (status == SPORK_OK) status = spork__bootstrap_check("spork_process_start");
-    if (status != SPORK_OK) return status;
-    sweep();
-    status = spork__process_launch(p);
-    return status == SPORK_OK ? spork__process_await(p) : status;
-}
-
 /* ---- the running child ---- */
 
 static spork_status join_parent(int timeout_ms)
@@ -320,7 +309,7 @@ static spork_status join_parent(int timeout_ms)
 
 static spork_status check_started(spork_process *p, const char *call)
 {
-    spork_status status = check(p, call);
+    spork_status status = spork__process_check(p, call);
     if (status != SPORK_OK) return status;
     return was_started(p) ? SPORK_OK : spork__fail(SPORK_BAD_STATE, "%s(%s): it was not started", call, p->name);
 }
@@ -438,7 +427,7 @@ void spork_process_free(spork_process *p)
     if (!gone) p->freed = true;
     spork__os_unlock(SPORK__LOCK_CHILDREN);
     if (gone) destroy(p);
-    sweep();
+    spork__process_sweep();
 }
 
 /* ---- this process, its parent, its children ---- */
@@ -457,7 +446,7 @@ spork_process *spork_parent_process(void) { return have_parent ? &our_parent : N
 size_t spork_active_children(spork_process **list, size_t room)
 {
     size_t count = 0;
-    sweep();
+    spork__process_sweep();
     spork__os_lock(SPORK__LOCK_CHILDREN);
     for (spork_process *p = all.first, *next; p != NULL; p = next) {
         next = p->next;
@@ -480,7 +469,6 @@ spork_status spork__process_become(const spork__startup *startup)
     have_parent = true;
     all.count = 0;
     spork__log_name(startup->name);
-    spork__child_is_one();
     if (startup->handles != NULL) { /* spawned: settings and the tree do not come by themselves */
         all.method = startup->method;
         snprintf(all.executable, sizeof all.executable, "%s", startup->executable != NULL ? startup->executable : "");

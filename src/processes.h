@@ -4,9 +4,9 @@
 
 #include <spork/process.h>
 
-#include "bootstrap.h"
 #include "object.h"
 #include "platform.h"
+#include "record.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,6 +47,10 @@ struct spork_process {
 spork_status spork__process_launch(spork_process *process);
 spork_status spork__process_await(spork_process *process);
 
+/* SPORK_OK if it is a child that this process made; SPORK_INVALID, SPORK_BAD_STATE, SPORK_NOT_YOURS. */
+spork_status spork__process_check(const spork_process *process, const char *call);
+/* Reaps what was let go and has ended. */
+void spork__process_sweep(void);
 /* From NEW to STARTING, for one thread only, and onto the list: a fork in another thread then closes its descriptors. */
 spork_status spork__process_claim(spork_process *process);
 /* How that went: RUNNING, or NEW again. */

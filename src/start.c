@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "bootstrap.h"
 #include "child.h"
 #include "error.h"
 #include "log.h"
@@ -43,6 +44,7 @@ static void fork_main(void *user, spork_native ack)
     spork__adopt adopt = {.reset_signals = true, .lifeline = f->lifeline, .limits = p->limits};
     spork__os_drop_unwritten();
     spork_status status = spork__os_adopt(&adopt);
+    spork__child_is_one();
     if (status == SPORK_OK) status = spork__process_become(&f->startup);
     if (status == SPORK_OK) status = spork__objects_after_fork(p->args, f->parcels);
     if (status != SPORK_OK) {
@@ -255,4 +257,14 @@ spork_status spork__process_await(spork_process *p)
     spork__objects_moved(p->args);
     spork__process_settle(p, SPORK__PROCESS_RUNNING);
     return SPORK_OK;
+}
+
+spork_status spork_process_start(spork_process *p)
+{
+    spork_status status = spork__process_check(p, "spork_process_start");
+    if (status == SPORK_OK) status = spork__bootstrap_check("spork_process_start");
+    if (status != SPORK_OK) return status;
+    spork__process_sweep();
+    status = spork__process_launch(p);
+    return status == SPORK_OK ? spork__process_await(p) : status;
 }

@@ -52,7 +52,10 @@ extern _Atomic int spork__own_threads;
 void spork__lifeline_drop_inherited(void);
 /* Its descriptors in this process, three at most. */
 int spork__lifeline_descriptors(int *list);
-/* Whether a tie costs a thread. */
+/* The alternatives: this process is killed from now on when that end breaks, at once if it has. *armed: a descriptor of its own
+ * that has to stay open for it. */
+spork_status spork__lifeline_arm(int watched_end, int *armed);
+/* Whether that costs a thread. */
 bool spork__lifeline_needs_thread(void);
 
 /* In a relayed child: the pipe on which its server will tell its end, which breaks by our end should the server be gone; -1. */
