@@ -222,7 +222,7 @@ static void print_rows(void)
         const row *r = &bench.rows[i];
         char bar[32] = "-";
         if (r->kind != NO_BAR) snprintf(bar, sizeof bar, "%s %g", r->kind == AT_MOST ? "<=" : ">=", r->bar);
-        printf("%-44s %10.1f %10.1f %8.3f  %-8s %-6s %s, %s\n", r->name, r->ours->median, r->other->median, r->ratio,
+        printf("%-44s %10.1f %10.1f %8.3g  %-8s %-6s %s, %s\n", r->name, r->ours->median, r->other->median, r->ratio,
                bar,
                r->kind == NO_BAR ? ""
                : holds(r)        ? "holds"

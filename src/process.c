@@ -491,8 +491,9 @@ static void join_all(void)
         spork_process *waiting = NULL;
         for (spork_process *p = all.first, *next; p != NULL; p = next) {
             next = p->next;
-            if (p->state != SPORK__PROCESS_RUNNING || look(p) || (p->freed && p->outlive_parent)) continue;
-            waiting = p;
+            if (p->state != SPORK__PROCESS_RUNNING || (p->freed && p->outlive_parent)) continue;
+            if (!look(p)) waiting = p;
+            else if (p->freed) destroy(p);
         }
         uint64_t waited = (spork__os_now() - begin) / 1000000;
         bool late = bound >= 0 && waited >= (uint64_t)bound;

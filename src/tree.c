@@ -10,8 +10,9 @@
  * Nobody buries the dead: a joiner that meets a dead process' slot takes it over with the next generation, which makes all
  * older ids of that slot dead at a glance.
  *
- * Order: `start` is written before `started` (release); who reads `started` of the slot's generation (acquire) reads that
- * generation's start, if `who` has not moved on meanwhile, which is looked at once more. */
+ * Order: `who`, `start`, `started` are written in this order, each released, and read in the other, each acquired: who reads
+ * the slot's generation in `started` reads that generation's start, or a later one; and then `who` has moved on, which is
+ * looked at once more. */
 #include "tree.h"
 
 #include <stdatomic.h>
@@ -98,8 +99,7 @@ static bool slot_alive(slot *s, uint64_t who)
 {
     if (pid_of(who) == 0) return false;
     uint32_t started = atomic_load_explicit(&s->started, memory_order_acquire);
-    uint64_t start = atomic_load_explicit(&s->start, memory_order_relaxed);
-    atomic_thread_fence(memory_order_acquire);
+    uint64_t start = atomic_load_explicit(&s->start, memory_order_acquire);
     if (atomic_load_explicit(&s->who, memory_order_relaxed) != who) return false; /* left, or taken over after its death */
     return spork__os_process_alive(pid_of(who), started == (uint32_t)(who >> 32) ? start : 0);
 }
@@ -112,8 +112,7 @@ static bool take(uint32_t index, int pid, uint64_t start, uint32_t *id)
     if (generation_of(mine) == 0) mine += (uint64_t)1 << 32; /* generation 0 is nobody's: an id is never 0 */
     if (slot_alive(s, who)) return false;
     if (!atomic_compare_exchange_strong_explicit(&s->who, &who, mine, memory_order_acq_rel, memory_order_relaxed)) return false;
-    atomic_thread_fence(memory_order_release);
-    atomic_store_explicit(&s->start, start, memory_order_relaxed);
+    atomic_store_explicit(&s->start, start, memory_order_release); /* who sees this sees our `who` too */
     atomic_store_explicit(&s->started, (uint32_t)(mine >> 32), memory_order_release);
     *id = id_of(index, mine);
     return true;
