@@ -1,5 +1,4 @@
-/* Starting and joining an empty process, beside what the system itself takes for that: all from new to free. In a round each
- * case starts two, and the second counts: it finds the caches as its own kind left them, not the case before. */
+/* Starting and joining an empty process, beside what the system itself takes for that: all from new to free. */
 #define _GNU_SOURCE
 #include "harness.h"
 
@@ -34,19 +33,10 @@ static double start_and_join(spork_start_method method)
     exit(1);
 }
 
-static double second_start(spork_start_method method)
-{
-    start_and_join(method);
-    return start_and_join(method);
-}
-
-static double measure_spawn(void) { return second_start(SPORK_SPAWN); }
+static double spawn_once(void) { return start_and_join(SPORK_SPAWN); }
 static double spawn_plainly(void);
-static double measure_raw_spawn(void)
-{
-    spawn_plainly();
-    return spawn_plainly();
-}
+static double measure_spawn(void) { return bench_burst(spawn_once); }
+static double measure_raw_spawn(void) { return bench_burst(spawn_plainly); }
 static bench_case by_spawn = {.name = "spawn", .unit = "us", .measure = measure_spawn};
 
 #ifdef _WIN32
@@ -115,8 +105,10 @@ static void peer_rows(void) {}
 
 extern char **environ;
 
-static double measure_fork(void) { return second_start(SPORK_FORK); }
-static double measure_forkserver(void) { return second_start(SPORK_FORKSERVER); }
+static double fork_once(void) { return start_and_join(SPORK_FORK); }
+static double forkserver_once(void) { return start_and_join(SPORK_FORKSERVER); }
+static double measure_fork(void) { return bench_burst(fork_once); }
+static double measure_forkserver(void) { return bench_burst(forkserver_once); }
 
 static bench_case by_fork = {.name = "fork", .unit = "us", .measure = measure_fork};
 static bench_case by_forkserver = {.name = "forkserver", .unit = "us", .measure = measure_forkserver};
@@ -221,25 +213,24 @@ typedef struct helper {
 static helper small, large;
 
 typedef enum wish {
-    FORK_PLAINLY = 'p',
-    FORK_LIKE_SPORK = 'l',
-    FORK_ONCE = 'o',
-    SPORK_FORK_ONCE = 'f',
-    FORKSERVER = 's'
+    FORKS = 'p',
+    FORKS_LIKE_SPORK = 'l',
+    FORKSERVER = 's',
+    ONE_FORK = 'o', /* of a large parent: slow enough to be looked at alone */
+    ONE_SPORK_FORK = 'f',
 } wish;
 
 static double fulfil(char which)
 {
-    if (which == SPORK_FORK_ONCE) return start_and_join(SPORK_FORK);
-    if (which == FORKSERVER) return measure_forkserver();
+    switch (which) {
+    case FORKS: return bench_burst(fork_plainly);
 #if CAN_FORK_LIKE_SPORK
-    if (which == FORK_LIKE_SPORK) {
-        fork_like_spork();
-        return fork_like_spork();
-    }
+    case FORKS_LIKE_SPORK: return bench_burst(fork_like_spork);
 #endif
-    if (which == FORK_PLAINLY) fork_plainly();
-    return fork_plainly();
+    case FORKSERVER: return measure_forkserver();
+    case ONE_SPORK_FORK: return fork_once();
+    default: return fork_plainly();
+    }
 }
 
 static int serve(void)
@@ -331,8 +322,8 @@ static void prepare(const char *argv0)
 
 /* ---- fork, spawn, forkserver ---- */
 
-static double measure_raw_fork(void) { return ask(small, FORK_PLAINLY); }
-static double measure_raw_fork_like_spork(void) { return ask(small, FORK_LIKE_SPORK); }
+static double measure_raw_fork(void) { return ask(small, FORKS); }
+static double measure_raw_fork_like_spork(void) { return ask(small, FORKS_LIKE_SPORK); }
 
 static bench_case raw_fork = {.name = "raw fork", .unit = "us", .measure = measure_raw_fork};
 static bench_case raw_fork_like_spork = {
@@ -367,8 +358,8 @@ static void forkserver_rows(void)
 /* ---- large parents ---- */
 
 static double measure_large_forkserver(void) { return ask(large, FORKSERVER); }
-static double measure_large_fork(void) { return ask(large, SPORK_FORK_ONCE); }
-static double measure_large_raw_fork(void) { return ask(large, FORK_ONCE); }
+static double measure_large_fork(void) { return ask(large, ONE_SPORK_FORK); }
+static double measure_large_raw_fork(void) { return ask(large, ONE_FORK); }
 
 static void large_parent_rows(void)
 {
@@ -388,7 +379,7 @@ static void large_parent_rows(void)
     touch(SMALL_MIB);
     large = start_helper(HELP_LARGE);
     bench_run(servers, 2, bench_rounds(1));
-    bench_run(forks, 2, bench_rounds(0.05));
+    bench_run(forks, 2, bench_rounds(0.1));
     stop_helper(large);
     bench_show(servers, 2);
     bench_show(forks, 2);
@@ -409,7 +400,7 @@ static void peer_rows(void)
     char line[4200], method[32], version[32] = "";
     double us;
     snprintf(line, sizeof line, "command -v python3 >/dev/null && exec python3 '%s/peer_process.py' %d", BENCH_DIR,
-             bench_rounds(0.05));
+             bench_rounds(0.1));
     FILE *f = popen(line, "r");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (sscanf(line, "version %31[0-9.]", version) == 1 || sscanf(line, "%31s %lf", method, &us) != 2) continue;
@@ -432,7 +423,7 @@ static void peer_rows(void)
 static void spawn_rows(void)
 {
     bench_case *cases[] = {&by_spawn, &raw_spawn};
-    bench_run(cases, 2, bench_rounds(0.5));
+    bench_run(cases, 2, bench_rounds(0.34));
     bench_show(cases, 2);
     bench_at_most("process spawn", &by_spawn, &raw_spawn, 1.2);
 }

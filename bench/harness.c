@@ -13,7 +13,7 @@
 #include <sys/utsname.h>
 #endif
 
-enum { ROUNDS = 1001, QUICK_ROUNDS = 101, LEAST_ROUNDS = 5, ROWS = 64 };
+enum { ROUNDS = 301, QUICK_ROUNDS = 31, LEAST_ROUNDS = 5, ROWS = 64 };
 
 typedef enum bar_kind { NO_BAR, AT_MOST, AT_LEAST } bar_kind;
 
@@ -128,6 +128,16 @@ static void sum_up(bench_case *c)
     c->median = middle(in_order, c->count);
     c->upper = in_order[c->count * 3 / 4];
     free(in_order);
+}
+
+double bench_burst(double (*once)(void))
+{
+    enum { WARM_UP = 3, COUNTED = 7 };
+    double values[COUNTED];
+    for (int i = 0; i < WARM_UP; i++) once();
+    for (int i = 0; i < COUNTED; i++) values[i] = once();
+    qsort(values, COUNTED, sizeof *values, compare);
+    return middle(values, COUNTED);
 }
 
 static void make_room(bench_case *c, size_t more)

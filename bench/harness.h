@@ -44,6 +44,8 @@ int bench_end(void);
 
 /* Ends the program: the machine does not let us measure. */
 _Noreturn void bench_fail(const char *what);
+/* The median of a burst of calls, the first few left out: what a loop sees, with caches and CPUs awake for it. */
+double bench_burst(double (*once)(void));
 /* Microseconds since `begin`, which is of spork_time(). */
 double bench_since_us(double begin);
 

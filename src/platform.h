@@ -209,7 +209,9 @@ spork_start_method spork__os_default_method(void);
 /* SPORK_UNSUPPORTED, with a sentence, if one of these limits cannot be enforced here. */
 spork_status spork__os_check_limits(const spork__limits *limits);
 
+/* Writes *child before any other thread can fork: that child has to find what it must close. */
 spork_status spork__os_fork(const spork__launch *launch, spork__child *child);
+/* Under SPORK__LOCK_START, as all that makes or closes a descriptor for a moment. */
 spork_status spork__os_spawn(const spork__launch *launch, spork__child *child);
 spork_status spork__os_forkserver(const spork__launch *launch, spork__child *child);
 /* The plain fork, result as fork()'s. */

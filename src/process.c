@@ -1,4 +1,4 @@
-/* Process: the object, its verbs, and the list of this process' children.
+/* Process: the object, its verbs, and the list of those that were started.
  *
  * Who waits, waits for the child's end without a lock and without reaping; who then finds it ended reaps it under
  * SPORK__LOCK_CHILDREN and publishes the result in the object. So any number of threads may join the same process, nobody
@@ -18,7 +18,7 @@
 enum { EXIT_NOTICE_MS = 2000 };
 
 static struct {
-    spork_process *first; /* started and not reaped; freed ones too */
+    spork_process *first; /* all that own descriptors: started and not yet destroyed; also those that were let go */
     unsigned count;       /* names: Process-N */
     spork_start_method method;
     char executable[1024];
@@ -87,6 +87,24 @@ spork_status spork_set_executable(const char *path)
     return SPORK_OK; /* a fork server of another program is retired at the next start */
 }
 
+/* ---- the list ---- */
+
+static void list_add(spork_process *p)
+{
+    p->previous = NULL;
+    p->next = all.first;
+    if (all.first != NULL) all.first->previous = p;
+    all.first = p;
+}
+
+static void list_remove(spork_process *p)
+{
+    if (p->next != NULL) p->next->previous = p->previous;
+    if (p->previous != NULL) p->previous->next = p->next;
+    else all.first = p->next;
+    p->next = p->previous = NULL;
+}
+
 /* ---- making ---- */
 
 static char *make_name(const char *wish)
@@ -101,8 +119,11 @@ static char *make_name(const char *wish)
     return spork__strdup(name, "a process' name");
 }
 
+/* Of one that was started: under the lock, for a fork copies descriptors before it copies memory. What is closed here and what
+ * is forgotten there have to be the same to it. */
 static void destroy(spork_process *p)
 {
+    if (p->state != SPORK__PROCESS_NEW) list_remove(p);
     spork__os_child_close(&p->child);
     spork__values_free_copy(p->args);
     spork__free(p->self);
@@ -187,23 +208,7 @@ spork_process *spork_process_new(spork_target target, spork_args args)
     return spork__process_new(&options, sizeof options);
 }
 
-/* ---- the list ---- */
-
-static void list_add(spork_process *p)
-{
-    p->previous = NULL;
-    p->next = all.first;
-    if (all.first != NULL) all.first->previous = p;
-    all.first = p;
-}
-
-static void list_remove(spork_process *p)
-{
-    if (p->next != NULL) p->next->previous = p->previous;
-    if (p->previous != NULL) p->previous->next = p->next;
-    else all.first = p->next;
-    p->next = p->previous = NULL;
-}
+/* ---- children that come and go ---- */
 
 void spork__process_forget_all(void)
 {
@@ -216,13 +221,12 @@ void spork__process_forget_all(void)
     spork__os_forkserver_forget();
 }
 
-/* Has it ended? Then it is reaped, and off the list. Under the lock. */
+/* Has it ended? Then it is reaped. Under the lock. */
 static bool look(spork_process *p)
 {
     if (p->state != SPORK__PROCESS_RUNNING) return p->state == SPORK__PROCESS_ENDED;
     if (spork__os_reap(&p->child, &p->end) != SPORK_OK) return false;
     p->state = SPORK__PROCESS_ENDED;
-    list_remove(p);
     return true;
 }
 
@@ -424,9 +428,9 @@ void spork_process_free(spork_process *p)
     if (p == NULL || p->relation != SPORK__OUR_CHILD || p->owner != spork__os_getpid()) return;
     spork__os_lock(SPORK__LOCK_CHILDREN);
     bool gone = p->state == SPORK__PROCESS_NEW || look(p);
-    if (!gone) p->freed = true;
-    spork__os_unlock(SPORK__LOCK_CHILDREN);
     if (gone) destroy(p);
+    else p->freed = true;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
     spork__process_sweep();
 }
 

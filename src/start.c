@@ -42,6 +42,7 @@ static void fork_main(void *user, spork_native ack)
     spork_process *p = f->process;
     spork__work work = {p->target, p->run, p->self, p->args, true};
     spork__adopt adopt = {.reset_signals = true, .lifeline = f->lifeline, .limits = p->limits};
+    spork__log_name(p->name);
     spork__os_drop_unwritten();
     spork_status status = spork__os_adopt(&adopt);
     spork__child_is_one();
@@ -104,11 +105,14 @@ static spork_status launch_spawn(spork__startup *startup, spork__launch *launch,
     memset(&block, 0, sizeof block);
     startup->nonce = launch->nonce = spork__os_nonce();
     spork_status status = spork__record_size(startup, &size);
-    if (status != SPORK_OK || (status = spork__os_block_new(&block, size)) != SPORK_OK) return status;
-    status = spork__record_write(startup, block.data, size, &launch->given_there);
+    if (status != SPORK_OK) return status;
+    spork__os_lock(SPORK__LOCK_START); /* a fork in another thread would copy the block's descriptor */
+    status = spork__os_block_new(&block, size);
+    if (status == SPORK_OK) status = spork__record_write(startup, block.data, size, &launch->given_there);
     launch->record = &block;
     if (status == SPORK_OK) status = spork__os_spawn(launch, child);
     spork__os_block_free(&block);
+    spork__os_unlock(SPORK__LOCK_START);
     return status;
 }
 
@@ -128,6 +132,19 @@ static spork_status launch_forkserver(spork_process *p, const spork__startup *st
     if (status == SPORK_OK) status = spork__os_forkserver(launch, &p->child);
     spork__free(bytes);
     return status;
+}
+
+/* Asked once in each process: it opens a file, which a fork in another thread would copy. */
+static uint64_t own_start_time(int pid)
+{
+    static int known_pid;
+    static uint64_t known;
+    spork__os_lock(SPORK__LOCK_START);
+    if (known_pid != pid) known = spork__os_start_time(pid);
+    known_pid = pid;
+    uint64_t start = known;
+    spork__os_unlock(SPORK__LOCK_START);
+    return start;
 }
 
 static void describe(spork_process *p, fork_child *f)
@@ -187,7 +204,7 @@ static spork_status launch_by(spork_process *p, spork_start_method method, spork
         launch.pass = p->pass;
         launch.pass_count = p->pass_count;
         if (method != SPORK_FORK) {
-            f.startup.parent_start = spork__os_start_time(f.startup.parent_pid);
+            f.startup.parent_start = own_start_time(f.startup.parent_pid);
             status = spork__function_export(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target, &f.startup.function);
         }
         if (status == SPORK_OK)

@@ -205,9 +205,9 @@ static spork_status spawn_server(server *s, const spork__launch *asked)
     launch.record = &s->record;
     spork__os_lock(SPORK__LOCK_START);
     spork_status status = spork__os_lifeline(&given[SPORK__GIVEN_LIFELINE]);
-    spork__os_unlock(SPORK__LOCK_START);
     if (status == SPORK_OK) status = asked->server_record(&s->record, launch.nonce, &launch.given_there, &control);
     if (status == SPORK_OK) status = spork__os_spawn(&launch, &s->process);
+    spork__os_unlock(SPORK__LOCK_START);
     spork__fd_close(ends[1]);
     if (status != SPORK_OK) {
         spork__os_block_free(&s->record);

@@ -201,7 +201,7 @@ spork_status spork__os_image_find(const spork__os_image *wanted, spork__os_image
     return s.found ? SPORK_OK : spork__fail(SPORK_NOT_FOUND, "%s is not loaded", wanted->path);
 }
 
-/* Weak, so that a static program does not drag the loader in (and the linker does not warn of it); it has no libraries then. */
+/* Weak, so that a static program does not drag the loader in by us; it has no libraries then. */
 extern void *dlopen(const char *, int) __attribute__((weak));
 extern char *dlerror(void) __attribute__((weak));
 

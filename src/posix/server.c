@@ -204,6 +204,8 @@ static void become_child(job *j, int own_pipe, spork__served *served)
         spork__os_acknowledge(served->ack, spork_error());
         spork__os_exit(1);
     }
+    if (served->handle_count <= SPORK__GIVEN_LIFELINE || served->handles[SPORK__GIVEN_LIFELINE] != self.lifeline)
+        spork__fd_close(self.lifeline); /* it has a leash of its own, or outlives its parent */
     if (j->request.has_block) spork__fd_close(j->fds[j->request.has_ack ? 1 : 0]);
 }
 

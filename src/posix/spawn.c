@@ -117,7 +117,6 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
     if (spork__os_is_privileged())
         return spork__fail(SPORK_UNSUPPORTED, "a set-user-id or otherwise privileged program cannot be started anew: its "
                            "environment is not to be trusted; use SPORK_FORK");
-    spork__os_lock(SPORK__LOCK_START);
     int code = spork__fd_pipe(ack) != 0 ? errno : 0;
     if (code == 0) {
         snprintf(ours, sizeof ours, "%s=%d:%d:%d:%016" PRIx64, variable, (int)launch->record->handle, ack[1], (int)getpid(),
@@ -134,7 +133,6 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
         spork__fd_close(ack[0]);
         status = spork__fail_os(code, "%s cannot be started", launch->executable != NULL ? file : spork__os_program_path());
     }
-    spork__os_unlock(SPORK__LOCK_START);
     return status;
 }
 
@@ -149,7 +147,9 @@ spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, s
     if (ready & 1 || spork__fd_wait((int)child->ack, -1, 0) != 0)
         do n = read((int)child->ack, text, sizeof text - 1);
         while (n < 0 && errno == EINTR);
+    spork__os_lock(SPORK__LOCK_START); /* no fork between the two: it would copy the descriptor, but not its number */
     child->ack = spork__fd_close((int)child->ack);
+    spork__os_unlock(SPORK__LOCK_START);
     if (n <= 0) return SPORK__ACK_DIED;
     text[n] = 0;
     snprintf(message, size, "%s", text + 1);
@@ -185,6 +185,7 @@ void spork__os_acknowledge(spork_native ack, const char *message)
     char text[512];
     if (ack == SPORK__NO_HANDLE) return;
     int n = snprintf(text, sizeof text, "%c%s", message == NULL ? '+' : '-', message == NULL ? "" : message);
-    spork__fd_write((int)ack, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1); /* shorter than PIPE_BUF: whole */
+    /* shorter than PIPE_BUF: whole or not at all; and a parent that does not hear of it takes us for dead */
+    if (spork__fd_write((int)ack, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1) != 0) spork__os_exit(1);
     spork__fd_close((int)ack);
 }

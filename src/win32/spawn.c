@@ -209,11 +209,7 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
     HANDLE interrupt = SPORK__SYS_HANDLE(CreateEventW(NULL, FALSE, FALSE, NULL));
     if (interrupt == NULL) status = SPORK__FAIL("no event");
     if (status == SPORK_OK) status = spork__job_with_limits(&launch->limits, &limit_job);
-    if (status == SPORK_OK) {
-        spork__os_lock(SPORK__LOCK_START);
-        status = spawn(launch, ack_write, interrupt, limit_job, &made);
-        spork__os_unlock(SPORK__LOCK_START);
-    }
+    if (status == SPORK_OK) status = spawn(launch, ack_write, interrupt, limit_job, &made);
     CloseHandle(ack_write);
     if (status == SPORK_OK) {
         CloseHandle(made.hThread);
@@ -293,6 +289,7 @@ void spork__os_acknowledge(spork_native ack, const char *message)
     DWORD written;
     if (ack == SPORK__NO_HANDLE) return;
     int n = snprintf(text, sizeof text, "%c%s", message == NULL ? '+' : '-', message == NULL ? "" : message);
-    WriteFile(spork__handle(ack), text, n < (int)sizeof text ? (DWORD)n : (DWORD)sizeof text - 1, &written, NULL);
+    DWORD size = n < (int)sizeof text ? (DWORD)n : (DWORD)sizeof text - 1;
+    if (!WriteFile(spork__handle(ack), text, size, &written, NULL)) spork__os_exit(1); /* the parent takes us for dead */
     CloseHandle(spork__handle(ack));
 }
