@@ -1,8 +1,8 @@
-/* A small bench harness. Cases take turns, so that what disturbs the machine disturbs all of them alike; told are medians,
- * their spread, and ratios, some of which have a bar to hold.
+/* A small bench harness. Cases take turns, so that what disturbs the machine disturbs all of them alike; told are
+ * medians, their spread, and ratios, some of which have a bar to hold.
  *
- * A ratio is that of two medians; of cases that took turns it is the median of their rounds' ratios, because on a busy machine
- * one of two medians may happen to lie in a bad moment, while both sides of a round lie in the same.
+ * A ratio is that of two medians; of cases that took turns it is the median of their rounds' ratios, because on a busy
+ * machine one of two medians may happen to lie in a bad moment, while both sides of a round lie in the same.
  *
  *     bench_begin(argc, argv, "Locks");
  *     static bench_case ours = {.name = "Spork lock", .unit = "ns", .measure = measure_ours}, raw = {...};
@@ -24,11 +24,11 @@ typedef struct bench_case {
     double least, lower, median, upper; /* minimum and quartiles */
 } bench_case;
 
-/* Reads the options and tells what machine and build this is. Where it may (as root), raises the priority of this process. */
+/* Reads the options, tells what machine and build this is, and where it may (as root) raises this process' priority. */
 void bench_begin(int argc, char **argv, const char *title);
 /* Rounds for cases that can afford that share of all rounds; 5 at least. */
 int bench_rounds(double share);
-/* Runs the cases in turns, and back in the next round: none always comes after the same one. A further run adds rounds. */
+/* Runs the cases in turns, and back in the next round: none always comes after the same one. Another run adds rounds. */
 void bench_run(bench_case *const *cases, size_t count, int rounds);
 /* A value that somebody else measured. */
 void bench_add(bench_case *c, double value);
@@ -39,7 +39,7 @@ void bench_at_most(const char *name, bench_case *ours, bench_case *other, double
 void bench_at_least(const char *name, bench_case *ours, bench_case *other, double bar);
 /* The same without a bar. */
 void bench_report(const char *name, bench_case *ours, bench_case *other);
-/* Prints the table of results, writes the JSON. Returns main's exit code: a bar that does not hold is a result, no failure. */
+/* Prints the table of results and writes the JSON. Returns main's exit code: a broken bar is a result, no failure. */
 int bench_end(void);
 
 /* Ends the program: the machine does not let us measure. */

@@ -48,7 +48,7 @@ static void run_child(spork__startup *startup, spork_native ack, const spork__se
     spork__free(keep);
     if (served == NULL && spork__os_remember_program(NULL) != SPORK_OK) refuse(ack);
     spork__child_is_one();
-    if (spork__process_become(startup) != SPORK_OK || spork__function_import(&startup->function, &address) != SPORK_OK ||
+    if (spork__process_become(startup) != SPORK_OK || spork__function_import(startup->function, &address) != SPORK_OK ||
         spork__objects_take(&startup->args, startup->handles + SPORK__GIVEN_OBJECTS,
                             startup->handle_count - SPORK__GIVEN_OBJECTS) != SPORK_OK)
         refuse(ack);

@@ -6,26 +6,20 @@
 #include "error.h"
 #include "spork_config.h"
 
-static spork_status find_export(uintptr_t address, bool with_identity, spork__os_image *image)
-{
-    if (address == 0) return spork__fail(SPORK_INVALID, "the target is NULL");
-    spork_status status = spork__os_image_of(address, with_identity, image);
-    if (status == SPORK_NOT_FOUND)
-        return spork__fail(SPORK_INVALID, "the target at %p is not in the code of this program or of a library that it has loaded: "
-                           "was its library unloaded?", (void *)address);
-    return status;
-}
-
 spork_status spork__function_check(uintptr_t address)
 {
-    spork__os_image image;
-    return find_export(address, false, &image);
+    if (address == 0) return spork__fail(SPORK_INVALID, "the target is NULL");
+    if (!spork__os_image_holds_code(address))
+        return spork__fail(SPORK_INVALID, "the target at %p is not in the code of this program or of a library that it has loaded: "
+                           "was its library unloaded?", (void *)address);
+    return SPORK_OK;
 }
 
 spork_status spork__function_export(uintptr_t address, spork__function *function)
 {
     spork__os_image image;
-    spork_status status = find_export(address, true, &image);
+    spork_status status = spork__function_check(address);
+    if (status == SPORK_OK) status = spork__os_image_of(address, true, &image);
     if (status != SPORK_OK) return status;
     memset(function, 0, sizeof *function);
     function->offset = address - image.base;

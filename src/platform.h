@@ -147,6 +147,8 @@ typedef struct spork__os_image {
 
 /* The loaded image whose CODE `address` is in. SPORK_NOT_FOUND: in none. `with_identity` false leaves identity alone. */
 spork_status spork__os_image_of(uintptr_t address, bool with_identity, spork__os_image *image);
+/* Whether it is in the code of any; the same without the rest, quick when asked again. */
+bool spork__os_image_holds_code(uintptr_t address);
 /* The loaded image with this identity, the program if `is_program`. SPORK_NOT_FOUND. */
 spork_status spork__os_image_find(const spork__os_image *wanted, spork__os_image *found);
 /* The identity of an image FILE, without running anything of it. */

@@ -21,7 +21,7 @@ static struct {
     spork_process *first; /* all that own descriptors: started and not yet destroyed; also those that were let go */
     unsigned count;       /* names: Process-N */
     spork_start_method method;
-    char executable[1024];
+    char *executable;     /* NULL: this program */
 } all; /* under SPORK__LOCK_CHILDREN */
 
 static spork_process ourselves = {.relation = SPORK__OURSELVES, .state = SPORK__PROCESS_RUNNING, .name = (char *)"MainProcess"};
@@ -30,11 +30,11 @@ static bool have_parent;
 
 /* ---- settings ---- */
 
-void spork__process_settings(spork_start_method *method, char executable[1024])
+void spork__process_settings(spork_start_method *method, char executable[SPORK__PATH_MAX])
 {
     spork__os_lock(SPORK__LOCK_CHILDREN);
     *method = all.method;
-    memcpy(executable, all.executable, sizeof all.executable);
+    snprintf(executable, SPORK__PATH_MAX, "%s", all.executable != NULL ? all.executable : "");
     spork__os_unlock(SPORK__LOCK_CHILDREN);
 }
 
@@ -78,12 +78,17 @@ spork_start_method spork_get_start_method(void)
 
 spork_status spork_set_executable(const char *path)
 {
-    if (path == NULL) path = "";
-    else if (!spork__os_file_exists(path)) return spork__fail(SPORK_NOT_FOUND, "spork_set_executable: there is no file %s", path);
-    if (strlen(path) >= sizeof all.executable) return spork__fail(SPORK_TOO_LARGE, "spork_set_executable: the path is too long");
+    char *copy = NULL;
+    if (path != NULL) {
+        if (!spork__os_file_exists(path)) return spork__fail(SPORK_NOT_FOUND, "spork_set_executable: there is no file %s", path);
+        if (strlen(path) >= SPORK__PATH_MAX) return spork__fail(SPORK_TOO_LARGE, "spork_set_executable: the path is too long");
+        if ((copy = spork__strdup(path, "the executable's path")) == NULL) return SPORK_NO_MEMORY;
+    }
     spork__os_lock(SPORK__LOCK_CHILDREN);
-    memcpy(all.executable, path, strlen(path) + 1);
+    char *old = all.executable;
+    all.executable = copy;
     spork__os_unlock(SPORK__LOCK_CHILDREN);
+    spork__free(old); /* starts have copies */
     return SPORK_OK; /* a fork server of another program is retired at the next start */
 }
 
@@ -475,7 +480,8 @@ spork_status spork__process_become(const spork__startup *startup)
     spork__log_name(startup->name);
     if (startup->handles != NULL) { /* spawned: settings and the tree do not come by themselves */
         all.method = startup->method;
-        snprintf(all.executable, sizeof all.executable, "%s", startup->executable != NULL ? startup->executable : "");
+        if (startup->executable != NULL && (all.executable = spork__strdup(startup->executable, "a path")) == NULL)
+            return SPORK_NO_MEMORY;
         status = spork__tree_map((spork_native)startup->handles[SPORK__GIVEN_TREE]);
     }
     return status;
@@ -486,6 +492,10 @@ spork_status spork__process_become(const spork__startup *startup)
 /* Waits for the children that are left; the first two seconds in silence. */
 static void join_all(void)
 {
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    bool any = all.first != NULL;
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    if (!any) return; /* most children end here */
     const char *wish = spork__os_getenv("SPORK_EXIT_WAIT_MS");
     long bound = wish != NULL ? strtol(wish, NULL, 10) : -1;
     uint64_t begin = spork__os_now();

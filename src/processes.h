@@ -12,6 +12,8 @@
 extern "C" {
 #endif
 
+enum { SPORK__PATH_MAX = 1024 };
+
 typedef enum spork__process_state {
     SPORK__PROCESS_NEW,
     SPORK__PROCESS_STARTING,
@@ -56,7 +58,7 @@ spork_status spork__process_claim(spork_process *process);
 /* How that went: RUNNING, or NEW again. */
 void spork__process_settle(spork_process *process, spork__process_state state);
 /* The settings that children inherit; "" if no executable was set. */
-void spork__process_settings(spork_start_method *method, char executable[1024]);
+void spork__process_settings(spork_start_method *method, char executable[SPORK__PATH_MAX]);
 /* "died of signal 9" */
 const char *spork__exit_text(int code, char text[64]);
 

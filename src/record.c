@@ -98,7 +98,7 @@ spork_status spork__record_write(const spork__startup *startup, void *bytes, siz
     r->max_memory = startup->limits.max_memory;
     r->max_cpu_ms = startup->limits.max_cpu_ms;
     r->max_files = startup->limits.max_files;
-    r->function = startup->function;
+    if (startup->function != NULL) r->function = *startup->function;
     put(bytes, r->name, startup->name);
     put(bytes, r->parent_name, startup->parent_name);
     put(bytes, r->executable, startup->executable);
@@ -162,7 +162,7 @@ spork_status spork__record_read(void *bytes, size_t size, spork__startup *startu
     startup->limits.max_cpu_ms = r->max_cpu_ms;
     startup->limits.max_files = r->max_files;
     startup->method = r->method <= SPORK_FORKSERVER ? (spork_start_method)r->method : SPORK_DEFAULT;
-    startup->function = r->function;
+    startup->function = &r->function;
     startup->self = (unsigned char *)bytes + r->self.offset;
     startup->self_size = (size_t)r->self.size;
     startup->handles = (int64_t *)(void *)((unsigned char *)bytes + r->handles.offset);

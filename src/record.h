@@ -20,7 +20,7 @@ typedef struct spork__startup {
     int parent_pid;
     uint64_t parent_start;
     const char *parent_name;
-    spork__function function;
+    const spork__function *function; /* NULL: none, of a server */
     void *self;
     size_t self_size;
     spork_args args;

@@ -27,13 +27,13 @@ static void warn_of_threads(void)
                "moment; SPORK_FORKSERVER starts children nearly as fast and without that risk", threads);
 }
 
-/* What fork's child needs, in the memory that it inherits. */
+/* What fork's child needs, in the memory that it inherits. Small: after a fork each page that either side writes to is copied,
+ * and that is what a start costs. */
 typedef struct fork_child {
     spork_process *process;
-    spork__startup startup;
-    spork__parcels *parcels;
+    const spork__startup *startup;
+    const spork__parcels *parcels; /* NULL: no objects */
     spork_native lifeline;
-    char executable[1024]; /* the setting as it was when this start began */
 } fork_child;
 
 static void fork_main(void *user, spork_native ack)
@@ -46,7 +46,7 @@ static void fork_main(void *user, spork_native ack)
     spork__os_drop_unwritten();
     spork_status status = spork__os_adopt(&adopt);
     spork__child_is_one();
-    if (status == SPORK_OK) status = spork__process_become(&f->startup);
+    if (status == SPORK_OK) status = spork__process_become(f->startup);
     if (status == SPORK_OK) status = spork__objects_after_fork(p->args, f->parcels);
     if (status != SPORK_OK) {
         if (ack == SPORK__NO_HANDLE) spork__log(SPORK_LOG_ERROR, "%s cannot begin: %s", p->name, spork_error());
@@ -76,24 +76,29 @@ static spork_status server_record(spork__block *block, uint64_t nonce, int64_t *
     return spork__record_write(&startup, block->data, size, handles);
 }
 
+static bool has_objects(const spork_process *p)
+{
+    for (unsigned i = 0; i < p->args->count; i++)
+        if (p->args->items[i].kind >= SPORK__KIND_OBJECT) return true;
+    return false;
+}
+
 /* Whether anything can still go wrong in a forked child before its target runs: then it is waited for. Without objects, passed
  * descriptors and limits nothing can, and nobody needs to be woken up. */
 static bool may_fail(const spork_process *p)
 {
-    bool objects = false;
-    for (unsigned i = 0; i < p->args->count; i++) objects = objects || p->args->items[i].kind >= SPORK__KIND_OBJECT;
-    return objects || p->pass_count > 0 || p->limits.max_memory != 0 || p->limits.max_cpu_ms != 0 || p->limits.max_files != 0;
+    return has_objects(p) || p->pass_count > 0 || p->limits.max_memory != 0 || p->limits.max_cpu_ms != 0 || p->limits.max_files != 0;
 }
 
 /* Fork: no record, the child inherits all. */
-static spork_status launch_fork(spork_process *p, spork__launch *launch, fork_child *f)
+static spork_status launch_fork(spork_process *p, const spork__startup *startup, spork__launch *launch)
 {
+    fork_child f = {p, startup, startup->parcels, launch->given[SPORK__GIVEN_LIFELINE]};
     warn_of_threads();
     spork_status status = spork__function_check(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target);
     if (status != SPORK_OK) return status;
-    f->process = p;
     launch->child_main = fork_main;
-    launch->user = f;
+    launch->user = &f;
     launch->acknowledge = may_fail(p);
     return spork__os_fork(launch, &p->child);
 }
@@ -128,7 +133,7 @@ static spork_status launch_forkserver(spork_process *p, const spork__startup *st
     launch->bytes_size = size;
     launch->server_record = server_record;
     /* only what can still fail in the child has to be waited for; the server checks the rest */
-    launch->acknowledge = may_fail(p) || !startup->function.is_program;
+    launch->acknowledge = may_fail(p) || !startup->function->is_program;
     if (status == SPORK_OK) status = spork__os_forkserver(launch, &p->child);
     spork__free(bytes);
     return status;
@@ -147,90 +152,99 @@ static uint64_t own_start_time(int pid)
     return start;
 }
 
-static void describe(spork_process *p, fork_child *f)
-{
-    spork__startup *startup = &f->startup;
-    startup->name = p->name;
-    startup->parent_name = spork_process_name(spork_current_process());
-    startup->parent_pid = spork__os_getpid();
-    startup->use_run = p->run != NULL;
-    startup->outlive_parent = p->outlive_parent;
-    startup->self = p->self;
-    startup->self_size = p->self_size;
-    startup->args = *p->args;
-    startup->limits = p->limits;
-    startup->pass = p->pass;
-    startup->pass_count = p->pass_count;
-    spork__process_settings(&startup->method, f->executable);
-    startup->executable = f->executable[0] != 0 ? f->executable : NULL;
-}
+/* What only a child with a record is told. Allocated: see fork_child. */
+typedef struct told {
+    spork__function function;
+    char executable[SPORK__PATH_MAX]; /* the setting as it is now */
+} told;
 
-/* The handles that a child is given: the tree, the lifeline, then its objects'. */
-static spork_status gather(spork_process *p, const spork__parcels *parcels, size_t object_handles, spork_native **given)
+static spork_status launch_record(spork_process *p, spork_start_method method, spork__startup *startup, spork__launch *launch)
 {
-    spork_native *list = spork__alloc((SPORK__GIVEN_OBJECTS + object_handles) * sizeof *list, "a process' handles");
-    if (list == NULL) return SPORK_NO_MEMORY;
-    spork_status status = spork__tree_open(&list[SPORK__GIVEN_TREE]);
-    list[SPORK__GIVEN_LIFELINE] = SPORK__NO_HANDLE;
-    if (status == SPORK_OK && !p->outlive_parent) {
-        spork__os_lock(SPORK__LOCK_START);
-        status = spork__os_lifeline(&list[SPORK__GIVEN_LIFELINE]);
-        spork__os_unlock(SPORK__LOCK_START);
-    }
-    spork__objects_handles(p->args, parcels, list + SPORK__GIVEN_OBJECTS);
-    *given = list;
+    told *t = spork__alloc(sizeof *t, "a process' description");
+    if (t == NULL) return SPORK_NO_MEMORY;
+    spork__process_settings(&startup->method, t->executable);
+    if (t->executable[0] != 0) launch->executable = startup->executable = t->executable;
+    startup->function = &t->function;
+    spork_status status =
+        spork__function_export(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target, &t->function);
+    if (status == SPORK_OK)
+        status = method == SPORK_SPAWN ? launch_spawn(startup, launch, &p->child) : launch_forkserver(p, startup, launch);
+    spork__free(t);
     return status;
 }
 
-static spork_status launch_by(spork_process *p, spork_start_method method, spork__parcels *parcels, size_t object_handles)
+/* The handles that every child is given: the tree, the lifeline. */
+static spork_status gather(const spork_process *p, spork_native given[SPORK__GIVEN_OBJECTS])
 {
-    fork_child f;
-    spork__launch launch;
+    spork_status status = spork__tree_open(&given[SPORK__GIVEN_TREE]);
+    given[SPORK__GIVEN_LIFELINE] = SPORK__NO_HANDLE;
+    if (status != SPORK_OK || p->outlive_parent) return status;
+    spork__os_lock(SPORK__LOCK_START);
+    status = spork__os_lifeline(&given[SPORK__GIVEN_LIFELINE]);
+    spork__os_unlock(SPORK__LOCK_START);
+    return status;
+}
+
+/* With all that it is given: `given` is followed by its objects' handles. */
+static spork_status launch_with(spork_process *p, spork_native *given, size_t given_count, const spork__parcels *parcels)
+{
+    spork_start_method method = p->method != SPORK_DEFAULT ? p->method : spork_get_start_method();
+    spork__launch launch = {.name = p->name,
+                            .outlive_parent = p->outlive_parent,
+                            .limits = p->limits,
+                            .given = given,
+                            .given_count = given_count,
+                            .pass = p->pass,
+                            .pass_count = p->pass_count};
+    spork__startup startup = {.name = p->name,
+                              .parent_name = spork_process_name(spork_current_process()),
+                              .parent_pid = spork__os_getpid(),
+                              .use_run = p->run != NULL,
+                              .outlive_parent = p->outlive_parent,
+                              .self = p->self,
+                              .self_size = p->self_size,
+                              .args = *p->args,
+                              .parcels = parcels,
+                              .limits = p->limits,
+                              .handle_count = given_count,
+                              .pass = p->pass,
+                              .pass_count = p->pass_count};
+    startup.parent_start = own_start_time(startup.parent_pid);
+    spork_status status = gather(p, given);
+    if (status != SPORK_OK) return status;
+    return method == SPORK_FORK ? launch_fork(p, &startup, &launch) : launch_record(p, method, &startup, &launch);
+}
+
+static spork_status launch_with_objects(spork_process *p)
+{
+    size_t handle_count = 0;
+    spork__parcels *parcels = spork__alloc(sizeof *parcels, "a process' objects");
+    if (parcels == NULL) return SPORK_NO_MEMORY;
+    spork_status status = spork__objects_give(p->args, parcels, &handle_count);
     spork_native *given = NULL;
-    memset(&launch, 0, sizeof launch);
-    memset(&f, 0, sizeof f);
-    describe(p, &f);
-    f.startup.parcels = f.parcels = parcels;
-    spork_status status = gather(p, parcels, object_handles, &given);
     if (status == SPORK_OK) {
-        f.lifeline = given[SPORK__GIVEN_LIFELINE];
-        f.startup.handle_count = SPORK__GIVEN_OBJECTS + object_handles;
-        launch.name = p->name;
-        launch.executable = f.startup.executable;
-        launch.outlive_parent = p->outlive_parent;
-        launch.limits = p->limits;
-        launch.given = given;
-        launch.given_count = f.startup.handle_count;
-        launch.pass = p->pass;
-        launch.pass_count = p->pass_count;
-        if (method != SPORK_FORK) {
-            f.startup.parent_start = own_start_time(f.startup.parent_pid);
-            status = spork__function_export(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target, &f.startup.function);
-        }
-        if (status == SPORK_OK)
-            status = method == SPORK_FORK    ? launch_fork(p, &launch, &f)
-                     : method == SPORK_SPAWN ? launch_spawn(&f.startup, &launch, &p->child)
-                                             : launch_forkserver(p, &f.startup, &launch);
+        given = spork__alloc((SPORK__GIVEN_OBJECTS + handle_count) * sizeof *given, "a process' handles");
+        status = given == NULL ? SPORK_NO_MEMORY : SPORK_OK;
+    }
+    if (status == SPORK_OK) {
+        spork__objects_handles(p->args, parcels, given + SPORK__GIVEN_OBJECTS);
+        status = launch_with(p, given, SPORK__GIVEN_OBJECTS + handle_count, parcels);
     }
     spork__free(given);
+    spork__free(parcels);
     return status;
 }
 
 spork_status spork__process_launch(spork_process *p)
 {
-    spork__parcels parcels;
-    size_t object_handles = 0;
+    spork_native few[SPORK__GIVEN_OBJECTS];
     spork_status status = spork__process_claim(p);
     if (status != SPORK_OK) return status;
     spork__os_flush();
-    status = spork__objects_give(p->args, &parcels, &object_handles);
-    if (status == SPORK_OK)
-        status = launch_by(p, p->method != SPORK_DEFAULT ? p->method : spork_get_start_method(), &parcels, object_handles);
-    if (status != SPORK_OK) {
-        spork__process_settle(p, SPORK__PROCESS_NEW);
-        return spork__fail_in(status, "spork_process_start(%s)", p->name);
-    }
-    return SPORK_OK;
+    status = has_objects(p) ? launch_with_objects(p) : launch_with(p, few, SPORK__GIVEN_OBJECTS, NULL);
+    if (status == SPORK_OK) return SPORK_OK;
+    spork__process_settle(p, SPORK__PROCESS_NEW);
+    return spork__fail_in(status, "spork_process_start(%s)", p->name);
 }
 
 static int start_timeout(void)

@@ -40,8 +40,7 @@ typedef struct server {
     spork__block record; /* shared with it: the word `control` is in there */
     spork__server_words *control;
     uint32_t sequence;
-    uint64_t surroundings;
-    char executable[1024];
+    uint64_t surroundings, executable; /* hashes: every forked child looks through these, so they are small */
 } server;
 
 static server servers[SERVERS]; /* [0] is the present one; under SPORK__LOCK_SERVER */
@@ -138,6 +137,13 @@ int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_
 
 /* ---- the server as a process ---- */
 
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; text != NULL && *text != 0; text++) hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    return hash;
+}
+
 /* Closes what belongs to it here; its process ends by itself when it sees that. */
 static void hang_up(server *s)
 {
@@ -221,7 +227,7 @@ static spork_status spawn_server(server *s, const spork__launch *asked)
     s->control = control;
     s->process.relay = 0;
     s->surroundings = spork__os_surroundings();
-    if (asked->executable != NULL) snprintf(s->executable, sizeof s->executable, "%s", asked->executable);
+    s->executable = hash_of(asked->executable);
     char message[512] = "it died";
     spork__ack ack = spork__os_await(&s->process, REPLY_TIMEOUT_MS, message, sizeof message);
     if (ack == SPORK__ACK_OK) {
@@ -240,10 +246,9 @@ static spork_status spawn_server(server *s, const spork__launch *asked)
 static spork_status present(const spork__launch *launch, server **found)
 {
     server *s = &servers[0];
-    const char *executable = launch->executable != NULL ? launch->executable : "";
     for (int i = 1; i < SERVERS; i++)
         if (servers[i].used) reap(&servers[i], 0);
-    if (s->used && (s->surroundings != spork__os_surroundings() || strcmp(s->executable, executable) != 0)) {
+    if (s->used && (s->surroundings != spork__os_surroundings() || s->executable != hash_of(launch->executable))) {
         int free_place = 0;
         for (int i = 1; i < SERVERS && free_place == 0; i++)
             if (!servers[i].used) free_place = i;
@@ -482,19 +487,20 @@ spork_status spork__relay_reap(spork__child *child, spork__end *end)
 spork_status spork__relay_signal(spork__child *child, int number)
 {
     spork_status status = SPORK_BROKEN;
-    static packet p; /* under the lock */
+    packet *p = spork__alloc(sizeof *p, "a request");
+    if (p == NULL) return SPORK_NO_MEMORY;
     spork__os_lock(SPORK__LOCK_SERVER);
     for (int i = 0; i < SERVERS && status != SPORK_OK; i++) {
         server *s = &servers[i];
         spork__reply reply;
         int fd;
         if (!s->used || !s->process.relay || s->owner != (int)getpid()) continue;
-        memset(&p, 0, sizeof p);
-        p.request = (spork__request){.magic = SPORK__SERVER_MAGIC, .type = SPORK__REQUEST_SIGNAL, .sequence = ++s->sequence,
+        p->request = (spork__request){.magic = SPORK__SERVER_MAGIC, .type = SPORK__REQUEST_SIGNAL, .sequence = ++s->sequence,
                                      .pid = child->pid, .signal = number};
-        if (ask(s, &p, NULL, &reply, &fd) == ANSWERED && reply.pid == child->pid) status = SPORK_OK;
+        if (ask(s, p, NULL, &reply, &fd) == ANSWERED && reply.pid == child->pid) status = SPORK_OK;
     }
     spork__os_unlock(SPORK__LOCK_SERVER);
+    spork__free(p);
     if (status == SPORK_OK || spork__fd_wait((int)child->handle, -1, 0) != 0) return SPORK_OK; /* or it has ended */
     if (child->job == SPORK__NO_HANDLE || number == SIGINT)
         return spork__fail(SPORK_BROKEN, "process %d cannot be signalled: its fork server, which alone could, was killed", child->pid);

@@ -187,6 +187,39 @@ static int visit(struct dl_phdr_info *info, size_t size, void *user)
     return 1;
 }
 
+#if SPORK_HAVE_DL_FIND_OBJECT
+/* The last address asked for, and where its library was. As long as the library is there, the answer is the same, and the
+ * loader tells that without a lock and without a write. */
+static bool known_code(uintptr_t address, bool remember)
+{
+    static _Atomic uintptr_t known, known_map;
+    struct dl_find_object found;
+    if (_dl_find_object((void *)address, &found) != 0) return false;
+    uintptr_t map = (uintptr_t)found.dlfo_link_map ^ (uintptr_t)found.dlfo_map_start;
+    if (!remember) return known == address && known_map == map;
+    known = 0;
+    known_map = map;
+    known = address;
+    return true;
+}
+#else
+static bool known_code(uintptr_t address, bool remember)
+{
+    (void)address, (void)remember;
+    return false;
+}
+#endif
+
+bool spork__os_image_holds_code(uintptr_t address)
+{
+    spork__os_image unused;
+    if (known_code(address, false)) return true;
+    search s = {.address = address, .first = true, .image = &unused};
+    dl_iterate_phdr(visit, &s);
+    if (s.found) known_code(address, true);
+    return s.found;
+}
+
 spork_status spork__os_image_of(uintptr_t address, bool with_identity, spork__os_image *image)
 {
     search s = {.address = address, .with_identity = with_identity, .first = true, .image = image};

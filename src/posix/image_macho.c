@@ -150,6 +150,12 @@ spork_status spork__os_image_of(uintptr_t address, bool with_identity, spork__os
     return describe(info.dli_fbase, info.dli_fname, with_identity, image);
 }
 
+bool spork__os_image_holds_code(uintptr_t address)
+{
+    spork__os_image unused;
+    return spork__os_image_of(address, false, &unused) == SPORK_OK;
+}
+
 spork_status spork__os_image_find(const spork__os_image *wanted, spork__os_image *found)
 {
     uint8_t identity[SPORK__IDENTITY_SIZE];

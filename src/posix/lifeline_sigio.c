@@ -10,15 +10,25 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 bool spork__lifeline_needs_thread(void) { return false; }
 
+/* "/proc/self/fd/N", by hand: printf's pages would be missing in every forked child, and cost more than all the rest here. */
+static const char *path_of(int fd, char path[32])
+{
+    char *at = path + 31;
+    *at = 0;
+    do *--at = (char)('0' + fd % 10);
+    while ((fd /= 10) > 0);
+    return memcpy(at - (sizeof "/proc/self/fd/" - 1), "/proc/self/fd/", sizeof "/proc/self/fd/" - 1);
+}
+
 spork_status spork__lifeline_arm(int watched_end, int *armed)
 {
-    char path[40];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", watched_end);
+    char room[32];
+    const char *path = path_of(watched_end, room);
     int own = spork__fd_private(SPORK__SYS(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)));
     if (own < 0) return spork__fail_os(errno, "%s cannot be opened: Spork needs /proc to end children with their parent", path);
     *armed = own; /* stays open as long as this process lives */

@@ -162,6 +162,8 @@ spork_status spork__os_signal(spork__child *child, spork__signal signal)
 
 void spork__os_child_close(spork__child *child)
 {
+    if (child->handle == SPORK__NO_HANDLE && child->job == SPORK__NO_HANDLE && child->ack == SPORK__NO_HANDLE)
+        return; /* in a forked child a write costs a page */
     spork__fd_close((int)child->handle);
     spork__fd_close((int)child->job);
     spork__fd_close((int)child->ack);

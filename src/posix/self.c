@@ -15,12 +15,15 @@
 #include <mach-o/dyld.h>
 #endif
 
+#include "alloc.h"
+
 extern char **environ;
 
 static struct {
     int fd; /* Linux: on the program file, which may be replaced or deleted meanwhile */
-    char file[64], path[1024], argv0[1024];
-} program = {.fd = -1};
+    char file[40];
+    char *path, *argv0;
+} program = {.fd = -1, .path = (char *)"", .argv0 = (char *)""};
 
 const char *spork__program_file(void) { return program.fd >= 0 ? program.file : program.path; }
 int spork__program_fd(void) { return program.fd; }
@@ -29,19 +32,21 @@ const char *spork__os_program_path(void) { return program.path; }
 
 spork_status spork__os_remember_program(const char *argv0)
 {
-    if (argv0 != NULL) snprintf(program.argv0, sizeof program.argv0, "%s", argv0);
+    char path[PATH_MAX];
+    if (argv0 != NULL && (program.argv0 = spork__strdup(argv0, "the program's name")) == NULL) return SPORK_NO_MEMORY;
 #ifdef __APPLE__
-    uint32_t size = sizeof program.path;
-    if (_NSGetExecutablePath(program.path, &size) != 0) return spork__fail(SPORK_TOO_LARGE, "the program's path is too long");
+    uint32_t size = sizeof path;
+    if (_NSGetExecutablePath(path, &size) != 0) return spork__fail(SPORK_TOO_LARGE, "the program's path is too long");
 #else
-    ssize_t n = readlink("/proc/self/exe", program.path, sizeof program.path - 1);
-    program.path[n > 0 ? n : 0] = 0;
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = 0;
     /* Not the path: a file put in its place would be another program. And not /proc/self/exe itself at the time of a start:
      * under valgrind that is valgrind. */
     program.fd = spork__fd_private(SPORK__SYS(open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));
     if (program.fd >= 0) snprintf(program.file, sizeof program.file, "/proc/self/fd/%d", program.fd);
-    else if (argv0 != NULL && program.path[0] == 0 && realpath(argv0, program.path) == NULL) program.path[0] = 0;
+    else if (argv0 != NULL && path[0] == 0 && realpath(argv0, path) == NULL) path[0] = 0;
 #endif
+    if ((program.path = spork__strdup(path, "the program's path")) == NULL) return SPORK_NO_MEMORY;
     return SPORK_OK; /* without a program file only fork works; spawn says so */
 }
 

@@ -30,12 +30,18 @@ void spork__os_drop_unwritten(void)
     /* Not through the streams' locks: in the child of a threaded program a thread that is not here may hold them; libc's
      * fork has made them anew where it knows of threads. */
 #if SPORK_HAVE___FPURGE
-    __fpurge(stdout);
-    __fpurge(stderr);
+    if (__fpending(stdout) > 0) __fpurge(stdout);
+    if (__fpending(stderr) > 0) __fpurge(stderr);
 #elif SPORK_HAVE_FPURGE
     fpurge(stdout);
     fpurge(stderr);
 #endif
 }
 
-void spork__os_line_buffer(void) { setvbuf(stdout, NULL, _IOLBF, BUFSIZ); }
+void spork__os_line_buffer(void)
+{
+#if SPORK_HAVE___FPURGE
+    if (__flbf(stdout)) return;
+#endif
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+}

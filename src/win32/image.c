@@ -158,6 +158,12 @@ static bool matches(HMODULE module, const spork__os_image *wanted)
            memcmp(identity, wanted->identity, sizeof identity) == 0;
 }
 
+bool spork__os_image_holds_code(uintptr_t address)
+{
+    spork__os_image unused;
+    return spork__os_image_of(address, false, &unused) == SPORK_OK;
+}
+
 spork_status spork__os_image_find(const spork__os_image *wanted, spork__os_image *found)
 {
     wchar_t wide[1024];
