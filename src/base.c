@@ -34,7 +34,8 @@ int spork__cpu_count(const char *root, char *why, size_t size)
     char text[768];
 #define SAY(...)                                                                                                       \
     do {                                                                                                               \
-        if (used >= 0 && (size_t)used < sizeof text) used += snprintf(text + used, sizeof text - (size_t)used, __VA_ARGS__); \
+        if (used >= 0 && (size_t)used < sizeof text)                                                                   \
+            used += snprintf(text + used, sizeof text - (size_t)used, __VA_ARGS__);                                    \
     } while (0)
     SAY("the machine has %d", count);
     if (cpus.affinity > 0) {
@@ -43,7 +44,8 @@ int spork__cpu_count(const char *root, char *why, size_t size)
     }
     if (cpus.quota > 0) {
         SAY(", %s grants %.2f", cpus.quota_file, cpus.quota);
-        if (cpus.quota < count) count = (int)cpus.quota + ((double)(int)cpus.quota < cpus.quota); /* 1.5 CPUs keep two busy */
+        if (cpus.quota < count)
+            count = (int)cpus.quota + ((double)(int)cpus.quota < cpus.quota); /* 1.5 CPUs keep two busy */
     } else {
         SAY(", there is no CPU quota");
     }

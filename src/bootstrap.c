@@ -18,8 +18,10 @@ static atomic_bool initialised;
 spork_status spork__bootstrap_check(const char *call)
 {
     if (atomic_load_explicit(&initialised, memory_order_acquire)) return SPORK_OK;
-    return spork__fail(SPORK_BAD_STATE, "%s: spork_init was not called, or has not returned; make it the first line of main:\n"
-                       "    int main(int argc, char **argv)\n    {\n        spork_init(argc, argv);", call);
+    return spork__fail(SPORK_BAD_STATE,
+                       "%s: spork_init was not called, or has not returned; make it the first line of main:\n"
+                       "    int main(int argc, char **argv)\n    {\n        spork_init(argc, argv);",
+                       call);
 }
 
 /* Ends a child that cannot start; the parent gets the sentence. */
@@ -53,8 +55,10 @@ static void run_child(spork__startup *startup, spork_native ack, const spork__se
                             startup->handle_count - SPORK__GIVEN_OBJECTS) != SPORK_OK)
         refuse(ack);
     spork__work work = {.self = startup->self, .args = &startup->args, .forked = served != NULL};
-    if (startup->use_run) work.run = (int (*)(void *, const spork_args *))address;
-    else work.target = (spork_target)address;
+    if (startup->use_run)
+        work.run = (int (*)(void *, const spork_args *))address;
+    else
+        work.target = (spork_target)address;
     if (served != NULL && !spork__os_forkserver_claim(control, served->sequence)) spork__os_exit(0);
     spork__os_line_buffer();
     atomic_store_explicit(&initialised, true, memory_order_release); /* from here on it may start processes itself */
@@ -76,7 +80,8 @@ static void run_server(void *bytes, spork__startup *startup, spork_native ack)
     spork__log_name(startup->name);
     void *control = spork__record_control(bytes);
     if (spork__os_forkserver_main((spork_native)startup->handles[SPORK__GIVEN_OBJECTS],
-                                  (spork_native)startup->handles[SPORK__GIVEN_LIFELINE], control, ack, &served) != SPORK_OK)
+                                  (spork_native)startup->handles[SPORK__GIVEN_LIFELINE], control, ack,
+                                  &served) != SPORK_OK)
         refuse(ack);
     if (spork__record_read(served.bytes, served.size, &child) != SPORK_OK) refuse(served.ack);
     if (served.handle_count != child.handle_count + child.pass_count) {
@@ -97,8 +102,10 @@ static void run_bootstrap(spork__block *block, spork_native ack, uint64_t nonce)
         refuse(ack);
     }
     spork__os_block_close_handle(block); /* the memory stays: arguments are read in place */
-    if (startup.is_server) run_server(block->data, &startup, ack);
-    else run_child(&startup, ack, NULL, NULL);
+    if (startup.is_server)
+        run_server(block->data, &startup, ack);
+    else
+        run_child(&startup, ack, NULL, NULL);
 }
 
 spork_status spork__init(int argc, char **argv, int header_version)
@@ -108,7 +115,8 @@ spork_status spork__init(int argc, char **argv, int header_version)
     uint64_t nonce;
     if (atomic_load_explicit(&initialised, memory_order_acquire)) return SPORK_OK;
     if (header_version / 10000 != SPORK_VERSION_MAJOR)
-        return spork__fail(SPORK_UNSUPPORTED, "spork_init: the program was compiled for version %d.%d of Spork, and the library is %s",
+        return spork__fail(SPORK_UNSUPPORTED,
+                           "spork_init: the program was compiled for version %d.%d of Spork, and the library is %s",
                            header_version / 10000, header_version / 100 % 100, spork_version());
     spork_status status = spork__os_at_fork(spork__process_forget_all);
     if (status != SPORK_OK) return spork__fail_in(status, "spork_init");

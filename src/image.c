@@ -10,8 +10,10 @@ spork_status spork__function_check(uintptr_t address)
 {
     if (address == 0) return spork__fail(SPORK_INVALID, "the target is NULL");
     if (!spork__os_image_holds_code(address))
-        return spork__fail(SPORK_INVALID, "the target at %p is not in the code of this program or of a library that it has loaded: "
-                           "was its library unloaded?", (void *)address);
+        return spork__fail(SPORK_INVALID,
+                           "the target at %p is not in the code of this program or of a library that it has loaded: "
+                           "was its library unloaded?",
+                           (void *)address);
     return SPORK_OK;
 }
 
@@ -34,14 +36,20 @@ static spork_status load(const spork__function *function)
 {
     uint8_t identity[SPORK__IDENTITY_SIZE];
     if (function->is_program)
-        return spork__fail(SPORK_NOT_FOUND, "the target belongs to the program %s, but the child runs %s, or another build of it: "
-                           "was the file changed after the program had started? A target for another executable must be in a "
-                           "shared library", function->path, spork__os_program_path());
+        return spork__fail(
+            SPORK_NOT_FOUND,
+            "the target belongs to the program %s, but the child runs %s, or another build of it: "
+            "was the file changed after the program had started? A target for another executable must be in a "
+            "shared library",
+            function->path, spork__os_program_path());
     spork_status status = spork__os_image_file_identity(function->path, identity);
-    if (status != SPORK_OK) return spork__fail_in(status, "the target's library %s cannot be opened in the child", function->path);
+    if (status != SPORK_OK)
+        return spork__fail_in(status, "the target's library %s cannot be opened in the child", function->path);
     if (memcmp(identity, function->identity, sizeof identity) != 0)
-        return spork__fail(SPORK_NOT_FOUND, "the target's library %s was changed on disk after the parent had loaded it: start the "
-                           "parent again", function->path);
+        return spork__fail(SPORK_NOT_FOUND,
+                           "the target's library %s was changed on disk after the parent had loaded it: start the "
+                           "parent again",
+                           function->path);
     return spork__os_image_load(function->path);
 }
 
@@ -59,13 +67,14 @@ spork_status spork__function_import(const spork__function *function, uintptr_t *
     if (status == SPORK_NOT_FOUND && (status = load(function)) == SPORK_OK) {
         status = spork__os_image_find(&wanted, &found);
         if (status == SPORK_NOT_FOUND)
-            return spork__fail(SPORK_NOT_FOUND, "the target's library %s was loaded but is not the parent's build", function->path);
+            return spork__fail(SPORK_NOT_FOUND, "the target's library %s was loaded but is not the parent's build",
+                               function->path);
     }
     if (status != SPORK_OK) return status;
-    if (function->offset > UINTPTR_MAX - found.base || spork__os_image_of(found.base + (uintptr_t)function->offset, false, &at) != SPORK_OK ||
-        at.base != found.base)
-        return spork__fail(SPORK_BAD_MESSAGE, "offset 0x%llx is not in the code of %s", (unsigned long long)function->offset,
-                           function->path);
+    if (function->offset > UINTPTR_MAX - found.base ||
+        spork__os_image_of(found.base + (uintptr_t)function->offset, false, &at) != SPORK_OK || at.base != found.base)
+        return spork__fail(SPORK_BAD_MESSAGE, "offset 0x%llx is not in the code of %s",
+                           (unsigned long long)function->offset, function->path);
     *address = found.base + (uintptr_t)function->offset;
     return SPORK_OK;
 }
@@ -96,7 +105,9 @@ const char *spork_host_path(void)
         if (spork__os_file_exists(path)) return path;
     }
     if (spork__os_file_exists(installed)) return installed;
-    spork__fail(SPORK_NOT_FOUND, "spork_host_path: there is no %s beside the library, nor is there %s; set the environment's SPORK_HOST "
-                "to it", base_name(installed), installed);
+    spork__fail(SPORK_NOT_FOUND,
+                "spork_host_path: there is no %s beside the library, nor is there %s; set the environment's SPORK_HOST "
+                "to it",
+                base_name(installed), installed);
     return NULL;
 }

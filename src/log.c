@@ -60,6 +60,7 @@ void spork__log(spork_log_level level, const char *format, ...)
         fn(level, process, spork__os_getpid(), text, user);
         return;
     }
-    int used = snprintf(line, sizeof line, "[spork %s %s %d] %s\n", level_names[level], process, spork__os_getpid(), text);
+    int used =
+        snprintf(line, sizeof line, "[spork %s %s %d] %s\n", level_names[level], process, spork__os_getpid(), text);
     if (used > 0) spork__os_write_error(line, (size_t)used < sizeof line ? (size_t)used : sizeof line - 1);
 }

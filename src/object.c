@@ -26,8 +26,10 @@ void spork__object_untrack(spork__object *object)
 {
     spork__os_lock(SPORK__LOCK_OBJECTS);
     if (object->next != NULL) object->next->previous = object->previous;
-    if (object->previous != NULL) object->previous->next = object->next;
-    else objects.first = object->next;
+    if (object->previous != NULL)
+        object->previous->next = object->next;
+    else
+        objects.first = object->next;
     spork__os_unlock(SPORK__LOCK_OBJECTS);
 }
 
@@ -38,7 +40,8 @@ spork_status spork__object_check(const spork__object *object, const spork__kind 
         return spork__fail(SPORK_INVALID, "%s: this is a %s, not a %s", call, object->kind->name, kind->name);
     if (object->not_shared)
         return spork__fail(SPORK_NOT_SHARED,
-                           "%s: this process was not given that %s; pass it as an argument of the process", call, kind->name);
+                           "%s: this process was not given that %s; pass it as an argument of the process", call,
+                           kind->name);
     return SPORK_OK;
 }
 
@@ -70,7 +73,8 @@ static spork_status give(const spork_item *item, unsigned number, spork__parcel 
     const spork__kind *kind = spork__kind_find(item->kind);
     spork__object *object = object_of(item);
     if (kind == NULL)
-        return spork__fail(SPORK_INVALID, "argument %u is of kind %u, which this library does not know", number, item->kind);
+        return spork__fail(SPORK_INVALID, "argument %u is of kind %u, which this library does not know", number,
+                           item->kind);
     if (object == NULL) return spork__fail(SPORK_INVALID, "argument %u is a NULL %s", number, kind->name);
     spork_status status = spork__object_check(object, kind, "packing");
     if (status == SPORK_OK) status = kind->give(object, parcel);
@@ -105,7 +109,8 @@ static spork_status take(spork_item *item, const int64_t *handles)
     spork__parcel parcel;
     const spork__kind *kind = spork__kind_find(item->kind);
     if (kind == NULL)
-        return spork__fail(SPORK_BAD_MESSAGE, "an object of kind %u came, which this library does not know", item->kind);
+        return spork__fail(SPORK_BAD_MESSAGE, "an object of kind %u came, which this library does not know",
+                           item->kind);
     if (item->count > SPORK__PARCEL_BYTES || item->unit > SPORK__PARCEL_HANDLES)
         return spork__fail(SPORK_BAD_MESSAGE, "a damaged %s came: it is too large", kind->name);
     parcel.size = (size_t)item->count;
@@ -197,7 +202,8 @@ spork_status spork__keep(spork_item item)
     spork__object *object = object_of(&item);
     if (object == NULL) return SPORK_INVALID;
     if (!object->received)
-        return spork__fail(SPORK_INVALID, "spork_keep: this %s is yours already: it was not unpacked, or was kept before",
+        return spork__fail(SPORK_INVALID,
+                           "spork_keep: this %s is yours already: it was not unpacked, or was kept before",
                            object->kind->name);
     object->received = false;
     return SPORK_OK;

@@ -174,29 +174,27 @@ typedef struct spork__child {
     spork_native ack;       /* where it tells that it took over; SPORK__NO_HANDLE: nothing to wait for */
 } spork__child;
 #define SPORK__NO_CHILD                                                                                                \
-    (spork__child)                                                                                                     \
-    {                                                                                                                  \
-        0, 0, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE                                   \
-    }
+    (spork__child) { 0, 0, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE }
 
 /* The handles that every child is given come in this order; its objects' follow. */
 enum { SPORK__GIVEN_TREE, SPORK__GIVEN_LIFELINE, SPORK__GIVEN_OBJECTS };
 
 /* What every way of starting needs. */
 typedef struct spork__launch {
-    const char *name;             /* for messages */
-    const char *executable;       /* NULL: the remembered program */
+    const char *name;       /* for messages */
+    const char *executable; /* NULL: the remembered program */
     bool outlive_parent;
-    bool acknowledge;             /* fork, forkserver: the child tells when it took over (spawn always does) */
+    bool acknowledge; /* fork, forkserver: the child tells when it took over (spawn always does) */
     spork__limits limits;
-    uint64_t nonce;               /* spawn: written into the record too */
-    const spork_native *given;    /* handles that the child gets, private ones of ours; SPORK__NO_HANDLE: none in that place */
+    uint64_t nonce; /* spawn: written into the record too */
+    const spork_native
+        *given; /* handles that the child gets, private ones of ours; SPORK__NO_HANDLE: none in that place */
     size_t given_count;
-    int64_t *given_there;         /* out: their numbers in the child (written before the child can read its record) */
-    const spork_native *pass;     /* the user's, same numbers in the child */
+    int64_t *given_there;     /* out: their numbers in the child (written before the child can read its record) */
+    const spork_native *pass; /* the user's, same numbers in the child */
     size_t pass_count;
-    spork__block *record;         /* spawn: the bootstrap record, in a block of its own */
-    void *bytes;                  /* forkserver: the same record as plain bytes */
+    spork__block *record; /* spawn: the bootstrap record, in a block of its own */
+    void *bytes;          /* forkserver: the same record as plain bytes */
     size_t bytes_size;
     /* forkserver: builds the record of a server in a block; *handles: where its handles' numbers go; *control: the word
      * that it shares with its owner */
@@ -276,9 +274,9 @@ spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, s
 /* ---- process.c and exit.c: children that run, and their end --------------------------------------------------------- */
 
 typedef struct spork__end {
-    int exitcode;       /* by process.h's table */
-    uint32_t native;    /* wait status, or Windows' exit code */
-    uint64_t peak_rss;  /* bytes; 0: unknown */
+    int exitcode;      /* by process.h's table */
+    uint32_t native;   /* wait status, or Windows' exit code */
+    uint64_t peak_rss; /* bytes; 0: unknown */
     uint64_t cpu_ms;
 } spork__end;
 

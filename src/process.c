@@ -21,10 +21,11 @@ static struct {
     spork_process *first; /* all that own descriptors: started and not yet destroyed; also those that were let go */
     unsigned count;       /* names: Process-N */
     spork_start_method method;
-    char *executable;     /* NULL: this program */
-} all; /* under SPORK__LOCK_CHILDREN */
+    char *executable; /* NULL: this program */
+} all;                /* under SPORK__LOCK_CHILDREN */
 
-static spork_process ourselves = {.relation = SPORK__OURSELVES, .state = SPORK__PROCESS_RUNNING, .name = (char *)"MainProcess"};
+static spork_process ourselves = {
+    .relation = SPORK__OURSELVES, .state = SPORK__PROCESS_RUNNING, .name = (char *)"MainProcess"};
 static spork_process our_parent = {.relation = SPORK__OUR_PARENT};
 static bool have_parent;
 
@@ -40,7 +41,10 @@ void spork__process_settings(spork_start_method *method, char executable[SPORK__
 
 static const char *method_name(spork_start_method method)
 {
-    return method == SPORK_FORK ? "fork" : method == SPORK_SPAWN ? "spawn" : method == SPORK_FORKSERVER ? "forkserver" : "default";
+    return method == SPORK_FORK         ? "fork"
+           : method == SPORK_SPAWN      ? "spawn"
+           : method == SPORK_FORKSERVER ? "forkserver"
+                                        : "default";
 }
 
 static spork_status check_method(spork_start_method method, const char *call)
@@ -48,7 +52,8 @@ static spork_status check_method(spork_start_method method, const char *call)
     if (method < SPORK_DEFAULT || method > SPORK_FORKSERVER)
         return spork__fail(SPORK_INVALID, "%s: %d is no start method", call, (int)method);
     if (method != SPORK_DEFAULT && !spork__os_has_method(method))
-        return spork__fail(SPORK_UNSUPPORTED, "%s: this system cannot %s; use SPORK_SPAWN, or SPORK_DEFAULT for its best one", call,
+        return spork__fail(SPORK_UNSUPPORTED,
+                           "%s: this system cannot %s; use SPORK_SPAWN, or SPORK_DEFAULT for its best one", call,
                            method_name(method));
     return SPORK_OK;
 }
@@ -80,8 +85,10 @@ spork_status spork_set_executable(const char *path)
 {
     char *copy = NULL;
     if (path != NULL) {
-        if (!spork__os_file_exists(path)) return spork__fail(SPORK_NOT_FOUND, "spork_set_executable: there is no file %s", path);
-        if (strlen(path) >= SPORK__PATH_MAX) return spork__fail(SPORK_TOO_LARGE, "spork_set_executable: the path is too long");
+        if (!spork__os_file_exists(path))
+            return spork__fail(SPORK_NOT_FOUND, "spork_set_executable: there is no file %s", path);
+        if (strlen(path) >= SPORK__PATH_MAX)
+            return spork__fail(SPORK_TOO_LARGE, "spork_set_executable: the path is too long");
         if ((copy = spork__strdup(path, "the executable's path")) == NULL) return SPORK_NO_MEMORY;
     }
     spork__os_lock(SPORK__LOCK_CHILDREN);
@@ -89,7 +96,7 @@ spork_status spork_set_executable(const char *path)
     all.executable = copy;
     spork__os_unlock(SPORK__LOCK_CHILDREN);
     spork__free(old); /* starts have copies */
-    return SPORK_OK; /* a fork server of another program is retired at the next start */
+    return SPORK_OK;  /* a fork server of another program is retired at the next start */
 }
 
 /* ---- the list ---- */
@@ -105,8 +112,10 @@ static void list_add(spork_process *p)
 static void list_remove(spork_process *p)
 {
     if (p->next != NULL) p->next->previous = p->previous;
-    if (p->previous != NULL) p->previous->next = p->next;
-    else all.first = p->next;
+    if (p->previous != NULL)
+        p->previous->next = p->next;
+    else
+        all.first = p->next;
     p->next = p->previous = NULL;
 }
 
@@ -119,8 +128,10 @@ static char *make_name(const char *wish)
     spork__os_lock(SPORK__LOCK_CHILDREN);
     unsigned number = ++all.count;
     spork__os_unlock(SPORK__LOCK_CHILDREN);
-    if (have_parent) snprintf(name, sizeof name, "%s:%u", ourselves.name, number);
-    else snprintf(name, sizeof name, "Process-%u", number);
+    if (have_parent)
+        snprintf(name, sizeof name, "%s:%u", ourselves.name, number);
+    else
+        snprintf(name, sizeof name, "Process-%u", number);
     return spork__strdup(name, "a process' name");
 }
 
@@ -181,7 +192,8 @@ static spork_status fill(spork_process *p, const spork_process_options *o)
     spork_status status = spork__values_copy(&o->args, &p->args);
     for (unsigned i = 0; status == SPORK_OK && i < p->args->count; i++)
         if (p->args->items[i].kind == SPORK__KIND_POINTER)
-            status = spork__fail(SPORK_INVALID, "argument %u is a plain pointer, which means nothing to another process", i + 1);
+            status = spork__fail(SPORK_INVALID,
+                                 "argument %u is a plain pointer, which means nothing to another process", i + 1);
     return status;
 }
 
@@ -193,7 +205,8 @@ spork_process *spork__process_new(const spork_process_options *options, size_t s
         return NULL;
     }
     memset(&o, 0, sizeof o);
-    memcpy(&o, options, size < sizeof o ? size : sizeof o); /* an older program's are shorter: the rest is the default */
+    memcpy(&o, options,
+           size < sizeof o ? size : sizeof o); /* an older program's are shorter: the rest is the default */
     if (check_options(&o) != SPORK_OK) return NULL;
     spork_process *p = spork__alloc(sizeof *p, "a process");
     if (p == NULL) return NULL;
@@ -251,8 +264,9 @@ spork_status spork__process_claim(spork_process *p)
     spork_status status = SPORK_OK;
     spork__os_lock(SPORK__LOCK_CHILDREN);
     if (p->state != SPORK__PROCESS_NEW)
-        status = spork__fail(SPORK_BAD_STATE, "spork_process_start(%s): it was started before; make a new process for another run",
-                             p->name);
+        status =
+            spork__fail(SPORK_BAD_STATE,
+                        "spork_process_start(%s): it was started before; make a new process for another run", p->name);
     else {
         p->state = SPORK__PROCESS_STARTING;
         list_add(p);
@@ -275,9 +289,12 @@ void spork__process_settle(spork_process *p, spork__process_state state)
 
 const char *spork__exit_text(int code, char text[64])
 {
-    if (code == SPORK_EXIT_UNKNOWN) snprintf(text, 64, "ended, how is unknown");
-    else if (code < 0) snprintf(text, 64, "died of signal %d", -code);
-    else snprintf(text, 64, "ended with exit code %d", code);
+    if (code == SPORK_EXIT_UNKNOWN)
+        snprintf(text, 64, "ended, how is unknown");
+    else if (code < 0)
+        snprintf(text, 64, "died of signal %d", -code);
+    else
+        snprintf(text, 64, "ended with exit code %d", code);
     return text;
 }
 
@@ -290,7 +307,8 @@ spork_status spork__process_check(const spork_process *p, const char *call)
         return spork__fail(SPORK_BAD_STATE, "%s(%s): this is %s, not a child of this process", call, p->name,
                            p->relation == SPORK__OURSELVES ? "this process itself" : "the parent process");
     if (p->owner != spork__os_getpid())
-        return spork__fail(SPORK_NOT_YOURS, "%s(%s): it belongs to process %d, which made it, and this is a fork of that one", call,
+        return spork__fail(SPORK_NOT_YOURS,
+                           "%s(%s): it belongs to process %d, which made it, and this is a fork of that one", call,
                            p->name, p->owner);
     return SPORK_OK;
 }
@@ -310,7 +328,8 @@ static spork_status join_parent(int timeout_ms)
 {
     uint64_t until = spork__os_now() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
     while (spork__os_process_alive(our_parent.child.pid, our_parent.start_time)) {
-        if (timeout_ms >= 0 && spork__os_now() >= until) return spork__fail(SPORK_TIMEOUT, "spork_process_join(%s): it still runs", our_parent.name);
+        if (timeout_ms >= 0 && spork__os_now() >= until)
+            return spork__fail(SPORK_TIMEOUT, "spork_process_join(%s): it still runs", our_parent.name);
         spork__os_sleep(10); /* a grandparent's business at most: no descriptor is kept for it */
     }
     return SPORK_OK;
@@ -419,8 +438,8 @@ spork_status spork_process_outcome(const spork_process *p)
     uint64_t limit = p->limits.max_memory;
     bool near_memory = limit != 0 && p->end.peak_rss >= limit / 10 * 9;
     if (limit != 0)
-        snprintf(memory, sizeof memory, "; of its %llu MiB of memory it used %llu %% at its peak", (unsigned long long)(limit >> 20),
-                 (unsigned long long)(p->end.peak_rss / (limit / 100 + 1)));
+        snprintf(memory, sizeof memory, "; of its %llu MiB of memory it used %llu %% at its peak",
+                 (unsigned long long)(limit >> 20), (unsigned long long)(p->end.peak_rss / (limit / 100 + 1)));
     if (p->limits.max_cpu_ms != 0)
         snprintf(cpu, sizeof cpu, "; of its %llu ms of CPU time it used %llu", (unsigned long long)p->limits.max_cpu_ms,
                  (unsigned long long)p->end.cpu_ms);
@@ -433,8 +452,10 @@ void spork_process_free(spork_process *p)
     if (p == NULL || p->relation != SPORK__OUR_CHILD || p->owner != spork__os_getpid()) return;
     spork__os_lock(SPORK__LOCK_CHILDREN);
     bool gone = p->state == SPORK__PROCESS_NEW || look(p);
-    if (gone) destroy(p);
-    else p->freed = true;
+    if (gone)
+        destroy(p);
+    else
+        p->freed = true;
     spork__os_unlock(SPORK__LOCK_CHILDREN);
     spork__process_sweep();
 }
@@ -506,8 +527,10 @@ static void join_all(void)
         for (spork_process *p = all.first, *next; p != NULL; p = next) {
             next = p->next;
             if (p->state != SPORK__PROCESS_RUNNING || (p->freed && p->outlive_parent)) continue;
-            if (!look(p)) waiting = p;
-            else if (p->freed) destroy(p);
+            if (!look(p))
+                waiting = p;
+            else if (p->freed)
+                destroy(p);
         }
         uint64_t waited = (spork__os_now() - begin) / 1000000;
         bool late = bound >= 0 && waited >= (uint64_t)bound;
@@ -537,7 +560,8 @@ void spork_shutdown(void)
     spork__os_flush(); /* as an exit handler it runs before the C library's own: what was said is seen while it waits */
     spork__os_lock(SPORK__LOCK_CHILDREN);
     for (spork_process *p = all.first; p != NULL; p = p->next)
-        if (p->daemon && p->state == SPORK__PROCESS_RUNNING && p->owner == self) spork__os_signal(&p->child, SPORK__TERMINATE);
+        if (p->daemon && p->state == SPORK__PROCESS_RUNNING && p->owner == self)
+            spork__os_signal(&p->child, SPORK__TERMINATE);
     spork__os_unlock(SPORK__LOCK_CHILDREN);
     join_all();
     spork__os_forkserver_stop();

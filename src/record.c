@@ -115,7 +115,10 @@ void *spork__record_control(void *bytes) { return ((record *)bytes)->control; }
 
 /* ---- reading ---- */
 
-static bool inside(section s, uint64_t size) { return s.offset % 16 == 0 && s.offset <= size && s.size <= size - s.offset; }
+static bool inside(section s, uint64_t size)
+{
+    return s.offset % 16 == 0 && s.offset <= size && s.size <= size - s.offset;
+}
 
 static const char *text_at(void *bytes, section s)
 {
@@ -128,15 +131,17 @@ static spork_status check_record(const record *r, size_t size)
     if (size < sizeof *r || memcmp(r->magic, magic, sizeof magic) != 0)
         return spork__fail(SPORK_BAD_MESSAGE, "the bootstrap record is damaged");
     if (r->pointer_size != sizeof(void *) || r->byte_order != BYTE_ORDER_MARK)
-        return spork__fail(SPORK_UNSUPPORTED, "the child is built for another machine (%zu-bit) than its parent (%u-bit)",
+        return spork__fail(SPORK_UNSUPPORTED,
+                           "the child is built for another machine (%zu-bit) than its parent (%u-bit)",
                            sizeof(void *) * 8, r->pointer_size * 8);
     if (r->layout != LAYOUT || r->library_version / 10000 != SPORK_VERSION_MAJOR)
-        return spork__fail(SPORK_UNSUPPORTED, "the child has version %s of Spork and the parent %u.%u.%u: they do not go together",
-                           spork_version(), r->library_version / 10000, r->library_version / 100 % 100, r->library_version % 100);
+        return spork__fail(
+            SPORK_UNSUPPORTED, "the child has version %s of Spork and the parent %u.%u.%u: they do not go together",
+            spork_version(), r->library_version / 10000, r->library_version / 100 % 100, r->library_version % 100);
     uint64_t numbers = ((uint64_t)r->given_count + r->pass_count) * sizeof(int64_t);
-    if (r->size > size || r->size < sizeof *r || !inside(r->name, size) || !inside(r->parent_name, size) || !inside(r->executable, size) ||
-        !inside(r->self, size) || !inside(r->values, size) || !inside(r->handles, size) || r->handles.size != numbers ||
-        r->given_count < SPORK__GIVEN_OBJECTS)
+    if (r->size > size || r->size < sizeof *r || !inside(r->name, size) || !inside(r->parent_name, size) ||
+        !inside(r->executable, size) || !inside(r->self, size) || !inside(r->values, size) ||
+        !inside(r->handles, size) || r->handles.size != numbers || r->given_count < SPORK__GIVEN_OBJECTS)
         return spork__fail(SPORK_BAD_MESSAGE, "the bootstrap record is cut off or damaged");
     return SPORK_OK;
 }
@@ -168,5 +173,6 @@ spork_status spork__record_read(void *bytes, size_t size, spork__startup *startu
     startup->handles = (int64_t *)(void *)((unsigned char *)bytes + r->handles.offset);
     startup->handle_count = r->given_count;
     startup->pass_count = r->pass_count;
-    return spork__values_decode_with((unsigned char *)bytes + r->values.offset, (size_t)r->values.size, &startup->args, true);
+    return spork__values_decode_with((unsigned char *)bytes + r->values.offset, (size_t)r->values.size, &startup->args,
+                                     true);
 }

@@ -31,7 +31,7 @@ typedef struct spork__startup {
     int64_t *handles;          /* as the child numbers them */
     size_t handle_count;       /* given */
     size_t pass_count;
-    const spork_native *pass;  /* parent only; in the child they follow the given ones in `handles` */
+    const spork_native *pass; /* parent only; in the child they follow the given ones in `handles` */
 } spork__startup;
 
 /* Size of a record; and the record itself, into `bytes` of that size, aligned to 16. *handles: where the child's handle

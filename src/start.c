@@ -24,7 +24,8 @@ static void warn_of_threads(void)
     warned_in = spork__os_getpid();
     spork__log(SPORK_LOG_WARNING,
                "fork in a program with %d threads: the child must not touch what the other threads held locked at that "
-               "moment; SPORK_FORKSERVER starts children nearly as fast and without that risk", threads);
+               "moment; SPORK_FORKSERVER starts children nearly as fast and without that risk",
+               threads);
 }
 
 /* What fork's child needs, in the memory that it inherits. Small: after a fork each page that either side writes to is copied,
@@ -87,7 +88,8 @@ static bool has_objects(const spork_process *p)
  * descriptors and limits nothing can, and nobody needs to be woken up. */
 static bool may_fail(const spork_process *p)
 {
-    return has_objects(p) || p->pass_count > 0 || p->limits.max_memory != 0 || p->limits.max_cpu_ms != 0 || p->limits.max_files != 0;
+    return has_objects(p) || p->pass_count > 0 || p->limits.max_memory != 0 || p->limits.max_cpu_ms != 0 ||
+           p->limits.max_files != 0;
 }
 
 /* Fork: no record, the child inherits all. */
@@ -158,7 +160,8 @@ typedef struct told {
     char executable[SPORK__PATH_MAX]; /* the setting as it is now */
 } told;
 
-static spork_status launch_record(spork_process *p, spork_start_method method, spork__startup *startup, spork__launch *launch)
+static spork_status launch_record(spork_process *p, spork_start_method method, spork__startup *startup,
+                                  spork__launch *launch)
 {
     told *t = spork__alloc(sizeof *t, "a process' description");
     if (t == NULL) return SPORK_NO_MEMORY;
@@ -168,7 +171,8 @@ static spork_status launch_record(spork_process *p, spork_start_method method, s
     spork_status status =
         spork__function_export(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target, &t->function);
     if (status == SPORK_OK)
-        status = method == SPORK_SPAWN ? launch_spawn(startup, launch, &p->child) : launch_forkserver(p, startup, launch);
+        status =
+            method == SPORK_SPAWN ? launch_spawn(startup, launch, &p->child) : launch_forkserver(p, startup, launch);
     spork__free(t);
     return status;
 }
@@ -186,7 +190,8 @@ static spork_status gather(const spork_process *p, spork_native given[SPORK__GIV
 }
 
 /* With all that it is given: `given` is followed by its objects' handles. */
-static spork_status launch_with(spork_process *p, spork_native *given, size_t given_count, const spork__parcels *parcels)
+static spork_status launch_with(spork_process *p, spork_native *given, size_t given_count,
+                                const spork__parcels *parcels)
 {
     spork_start_method method = p->method != SPORK_DEFAULT ? p->method : spork_get_start_method();
     spork__launch launch = {.name = p->name,
@@ -266,13 +271,18 @@ static spork_status failed_start(spork_process *p, spork__ack ack, const char *m
     if (ack == SPORK__ACK_REFUSED)
         spork__fail(SPORK_INVALID, "spork_process_start(%s): the child could not begin: %s", p->name, message);
     else if (ack == SPORK__ACK_TIMEOUT)
-        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child did not reach spork_init within %d ms; make "
-                    "spork_init(argc, argv); the first line of main() (SPORK_START_TIMEOUT_MS sets the time)", p->name, timeout_ms);
+        spork__fail(SPORK_BROKEN,
+                    "spork_process_start(%s): the child did not reach spork_init within %d ms; make "
+                    "spork_init(argc, argv); the first line of main() (SPORK_START_TIMEOUT_MS sets the time)",
+                    p->name, timeout_ms);
     else if (end.exitcode >= 0)
-        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child %s before it had taken over; is spork_init(argc, argv); the "
-                    "first line of main()?", p->name, spork__exit_text(end.exitcode, text));
+        spork__fail(SPORK_BROKEN,
+                    "spork_process_start(%s): the child %s before it had taken over; is spork_init(argc, argv); the "
+                    "first line of main()?",
+                    p->name, spork__exit_text(end.exitcode, text));
     else
-        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child %s during its bootstrap", p->name, spork__exit_text(end.exitcode, text));
+        spork__fail(SPORK_BROKEN, "spork_process_start(%s): the child %s during its bootstrap", p->name,
+                    spork__exit_text(end.exitcode, text));
     spork__process_settle(p, SPORK__PROCESS_NEW);
     return spork_last_status();
 }

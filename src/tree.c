@@ -31,8 +31,8 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a hidden lock would not reach acros
 
 typedef struct tree {
     uint32_t magic, layout, slots;
-    _Atomic uint32_t next;    /* round robin: an id comes back as late as possible */
-    uint64_t pid_namespace;   /* of the root: other namespaces number processes differently */
+    _Atomic uint32_t next;  /* round robin: an id comes back as late as possible */
+    uint64_t pid_namespace; /* of the root: other namespaces number processes differently */
     _Alignas(64) slot slot[SPORK__TREE_SLOTS];
 } tree;
 
@@ -46,7 +46,10 @@ static struct {
     _Atomic int self_pid;
 } here;
 
-static uint32_t generation_of(uint64_t who) { return (uint32_t)(who >> 32) & ((1u << SPORK__TREE_GENERATION_BITS) - 1); }
+static uint32_t generation_of(uint64_t who)
+{
+    return (uint32_t)(who >> 32) & ((1u << SPORK__TREE_GENERATION_BITS) - 1);
+}
 static uint32_t id_of(uint32_t index, uint64_t who) { return generation_of(who) << SPORK__TREE_SLOT_BITS | index; }
 static int pid_of(uint64_t who) { return (int)(uint32_t)who; }
 
@@ -100,7 +103,8 @@ static bool slot_alive(slot *s, uint64_t who)
     if (pid_of(who) == 0) return false;
     uint32_t started = atomic_load_explicit(&s->started, memory_order_acquire);
     uint64_t start = atomic_load_explicit(&s->start, memory_order_acquire);
-    if (atomic_load_explicit(&s->who, memory_order_relaxed) != who) return false; /* left, or taken over after its death */
+    if (atomic_load_explicit(&s->who, memory_order_relaxed) != who)
+        return false; /* left, or taken over after its death */
     return spork__os_process_alive(pid_of(who), started == (uint32_t)(who >> 32) ? start : 0);
 }
 
@@ -111,7 +115,8 @@ static bool take(uint32_t index, int pid, uint64_t start, uint32_t *id)
     uint64_t mine = (((who >> 32) + 1) << 32) | (uint32_t)pid;
     if (generation_of(mine) == 0) mine += (uint64_t)1 << 32; /* generation 0 is nobody's: an id is never 0 */
     if (slot_alive(s, who)) return false;
-    if (!atomic_compare_exchange_strong_explicit(&s->who, &who, mine, memory_order_acq_rel, memory_order_relaxed)) return false;
+    if (!atomic_compare_exchange_strong_explicit(&s->who, &who, mine, memory_order_acq_rel, memory_order_relaxed))
+        return false;
     atomic_store_explicit(&s->start, start, memory_order_release); /* who sees this sees our `who` too */
     atomic_store_explicit(&s->started, (uint32_t)(mine >> 32), memory_order_release);
     *id = id_of(index, mine);
@@ -131,7 +136,8 @@ static uint32_t join(void) /* under SPORK__LOCK_TREE */
     if (id != 0) return id;
     uint64_t space = spork__os_pid_namespace();
     if (space != here.shared->pid_namespace) {
-        spork__fail(SPORK_UNSUPPORTED, "this process is in another pid namespace than the root of its Spork family, and could not "
+        spork__fail(SPORK_UNSUPPORTED,
+                    "this process is in another pid namespace than the root of its Spork family, and could not "
                     "tell the living from the dead: start it without a new pid namespace");
         return 0;
     }

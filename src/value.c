@@ -55,16 +55,19 @@ static bool payload_size(unsigned kind, uint64_t unit, uint64_t count, uint64_t 
     *size = 0;
     if (kind == SPORK__KIND_INT || kind == SPORK__KIND_UINT || kind == SPORK__KIND_FLOAT) return true;
     if (count > MAX_SIZE || unit > UINT32_MAX) return false;
-    if (kind >= SPORK__KIND_OBJECT) *size = count;
-    else if (unit > 0 && count > MAX_SIZE / unit) return false;
-    else *size = kind == SPORK__KIND_TEXT ? count + 1 : unit * count;
+    if (kind >= SPORK__KIND_OBJECT)
+        *size = count;
+    else if (unit > 0 && count > MAX_SIZE / unit)
+        return false;
+    else
+        *size = kind == SPORK__KIND_TEXT ? count + 1 : unit * count;
     return *size <= MAX_SIZE;
 }
 
 static const char *kind_name(unsigned kind)
 {
-    static const char *const names[] = {"nothing", "an integer", "an integer", "a floating-point number",
-                                        "a string", "bytes", "a struct", "an array",
+    static const char *const names[] = {"nothing",  "an integer",      "an integer", "a floating-point number",
+                                        "a string", "bytes",           "a struct",   "an array",
                                         "a string", "a plain pointer", "a bool"};
     if (kind < sizeof names / sizeof *names) return names[kind];
     const spork__kind *object = kind >= SPORK__KIND_OBJECT ? spork__kind_find((uint16_t)kind) : NULL;
@@ -89,7 +92,8 @@ static spork_status measure(const spork_item *item, unsigned number, const void 
     case SPORK__KIND_ARRAY:
     case SPORK__KIND_STRUCT:
         if (item->unit == 0)
-            return spork__fail(SPORK_INVALID, "argument %u is %s whose elements have no size", number, kind_name(item->kind));
+            return spork__fail(SPORK_INVALID, "argument %u is %s whose elements have no size", number,
+                               kind_name(item->kind));
         if (item->as.p == NULL && item->count > 0)
             return spork__fail(SPORK_INVALID, "argument %u is %s at NULL", number, kind_name(item->kind));
         break;
@@ -122,10 +126,12 @@ static spork_status measure_message(const spork_args *args, unsigned i, const sp
     e->flags = 0;
     e->unit = item->kind <= SPORK__KIND_FLOAT ? 0 : item->unit;
     if (item->kind == SPORK__KIND_POINTER)
-        return spork__fail(SPORK_INVALID, "argument %u is a plain pointer, which means nothing to another process", i + 1);
+        return spork__fail(SPORK_INVALID, "argument %u is a plain pointer, which means nothing to another process",
+                           i + 1);
     if (item->kind < SPORK__KIND_OBJECT) return measure(item, i + 1, data, &e->value, size);
     if (parcels == NULL)
-        return spork__fail(SPORK_INVALID, "argument %u is a %s, which cannot travel here", i + 1, kind_name(item->kind));
+        return spork__fail(SPORK_INVALID, "argument %u is a %s, which cannot travel here", i + 1,
+                           kind_name(item->kind));
     *data = parcels->parcel[i].bytes;
     *size = e->value = parcels->parcel[i].size;
     e->unit = (uint32_t)parcels->parcel[i].handle_count;
@@ -147,7 +153,8 @@ spork_status spork__values_size_with(const spork_args *args, const spork__parcel
         total += padded(bytes);
     }
     if (total > MAX_SIZE || total > SIZE_MAX)
-        return spork__fail(SPORK_TOO_LARGE, "the arguments are %llu bytes, and 2^48 is the most", (unsigned long long)total);
+        return spork__fail(SPORK_TOO_LARGE, "the arguments are %llu bytes, and 2^48 is the most",
+                           (unsigned long long)total);
     *size = (size_t)total;
     return SPORK_OK;
 }
@@ -158,7 +165,8 @@ spork_status spork__values_encode_with(const spork_args *args, const spork__parc
     spork_status status = spork__values_size_with(args, parcels, &needed);
     if (status != SPORK_OK) return status;
     if (needed != size) /* a string grew since it was measured: another thread writes to it */
-        return spork__fail(SPORK_INVALID, "the arguments changed while they were sent: %zu bytes became %zu", size, needed);
+        return spork__fail(SPORK_INVALID, "the arguments changed while they were sent: %zu bytes became %zu", size,
+                           needed);
     header *h = to;
     entry *entries = (entry *)(h + 1);
     unsigned char *at = (unsigned char *)(entries + args->count), *end = (unsigned char *)to + size;
@@ -180,8 +188,8 @@ spork_status spork__values_encode_with(const spork_args *args, const spork__parc
 }
 
 /* Checks one entry and its payload at `at`, of which `left` bytes exist. */
-static const char *decode_entry(const entry *e, const unsigned char *at, uint64_t left, bool with_objects, spork_item *item,
-                                uint64_t *used)
+static const char *decode_entry(const entry *e, const unsigned char *at, uint64_t left, bool with_objects,
+                                spork_item *item, uint64_t *used)
 {
     uint64_t bytes;
     bool scalar = e->kind == SPORK__KIND_INT || e->kind == SPORK__KIND_UINT || e->kind == SPORK__KIND_FLOAT;
@@ -216,10 +224,12 @@ spork_status spork__values_decode_with(const void *from, size_t size, spork_args
     const header *h = from;
     if (from == NULL || (uintptr_t)from % 16 != 0)
         return spork__fail(SPORK_BAD_MESSAGE, "the message is not aligned to 16 bytes");
-    if (size < sizeof *h) return spork__fail(SPORK_BAD_MESSAGE, "the message is cut off: %zu bytes are no header", size);
+    if (size < sizeof *h)
+        return spork__fail(SPORK_BAD_MESSAGE, "the message is cut off: %zu bytes are no header", size);
     if (h->magic != MAGIC) return spork__fail(SPORK_BAD_MESSAGE, "the message does not begin as Spork's values do");
     if (h->size != size)
-        return spork__fail(SPORK_BAD_MESSAGE, "the message claims %llu bytes, and %zu came", (unsigned long long)h->size, size);
+        return spork__fail(SPORK_BAD_MESSAGE, "the message claims %llu bytes, and %zu came",
+                           (unsigned long long)h->size, size);
     if (h->count > SPORK_MAX_VALUES || h->count * sizeof(entry) > size - sizeof *h)
         return spork__fail(SPORK_BAD_MESSAGE, "the message claims %u values, which it cannot hold", h->count);
     const entry *entries = (const entry *)(h + 1);
@@ -227,8 +237,7 @@ spork_status spork__values_decode_with(const void *from, size_t size, spork_args
     spork_args result = SPORK_NO_ARGS;
     for (unsigned i = 0; i < h->count; i++) {
         uint64_t used = 0;
-        const char *wrong =
-            decode_entry(&entries[i], at, (uint64_t)(end - at), with_objects, &result.items[i], &used);
+        const char *wrong = decode_entry(&entries[i], at, (uint64_t)(end - at), with_objects, &result.items[i], &used);
         if (wrong != NULL) return spork__fail(SPORK_BAD_MESSAGE, "the message is damaged: value %u %s", i + 1, wrong);
         at += used;
     }
@@ -266,7 +275,8 @@ spork_status spork__values_copy(const spork_args *args, spork_args **copy)
         if (status == SPORK_OK) total += padded(size);
     }
     if (status != SPORK_OK) return status;
-    if (total > MAX_SIZE || total > SIZE_MAX) return spork__fail(SPORK_TOO_LARGE, "the arguments are larger than 2^48 bytes");
+    if (total > MAX_SIZE || total > SIZE_MAX)
+        return spork__fail(SPORK_TOO_LARGE, "the arguments are larger than 2^48 bytes");
     spork_args *result = spork__alloc((size_t)total, "arguments");
     if (result == NULL) return SPORK_NO_MEMORY;
     unsigned char *at = (unsigned char *)result + padded(sizeof *result), *end = (unsigned char *)result + total;
@@ -287,8 +297,10 @@ spork_status spork__values_copy(const spork_args *args, spork_args **copy)
         item->count = count;
         at += padded(size);
     }
-    if (status != SPORK_OK) spork__free(result);
-    else *copy = result;
+    if (status != SPORK_OK)
+        spork__free(result);
+    else
+        *copy = result;
     return status;
 }
 
@@ -312,10 +324,14 @@ static void store_integer(void *to, uint32_t size, uint64_t bits)
     uint8_t b1 = (uint8_t)bits;
     uint16_t b2 = (uint16_t)bits;
     uint32_t b4 = (uint32_t)bits;
-    if (size == 1) memcpy(to, &b1, 1);
-    else if (size == 2) memcpy(to, &b2, 2);
-    else if (size == 4) memcpy(to, &b4, 4);
-    else memcpy(to, &bits, 8);
+    if (size == 1)
+        memcpy(to, &b1, 1);
+    else if (size == 2)
+        memcpy(to, &b2, 2);
+    else if (size == 4)
+        memcpy(to, &b4, 4);
+    else
+        memcpy(to, &bits, 8);
 }
 
 static spork_status unpack_integer(unsigned number, const spork_item *item, const spork_slot *slot, bool store)
@@ -327,13 +343,18 @@ static spork_status unpack_integer(unsigned number, const spork_item *item, cons
         return spork__fail(SPORK_INVALID, "spork_unpack: the variable for argument %u is no integer", number);
     if (slot->kind == SPORK__KIND_INT)
         fits = negative ? item->as.i >= -(int64_t)(((uint64_t)1 << (bits - 1)) - 1) - 1 : item->as.u >> (bits - 1) == 0;
-    else if (slot->kind == SPORK__KIND_BOOL) fits = !negative && item->as.u <= 1;
-    else fits = !negative && (bits == 64 || item->as.u >> bits == 0);
+    else if (slot->kind == SPORK__KIND_BOOL)
+        fits = !negative && item->as.u <= 1;
+    else
+        fits = !negative && (bits == 64 || item->as.u >> bits == 0);
     if (!fits) {
         char text[32];
-        if (negative) snprintf(text, sizeof text, "%lld", (long long)item->as.i);
-        else snprintf(text, sizeof text, "%llu", (unsigned long long)item->as.u);
-        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is %s, which does not fit %s of %u bits", number, text,
+        if (negative)
+            snprintf(text, sizeof text, "%lld", (long long)item->as.i);
+        else
+            snprintf(text, sizeof text, "%llu", (unsigned long long)item->as.u);
+        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is %s, which does not fit %s of %u bits", number,
+                           text,
                            slot->kind == SPORK__KIND_INT    ? "a signed integer"
                            : slot->kind == SPORK__KIND_BOOL ? "a bool"
                                                             : "an unsigned integer",
@@ -356,7 +377,8 @@ static spork_status unpack_float(unsigned number, const spork_item *item, const 
         return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is %g, which does not fit a float", number, value);
     float narrow = (float)value;
     if (ordinary && ((double)narrow > value || (double)narrow < value))
-        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is %.17g, which a float cannot hold exactly", number, value);
+        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is %.17g, which a float cannot hold exactly",
+                           number, value);
     if (store) memcpy(slot->to, &narrow, sizeof narrow);
     return SPORK_OK;
 }
@@ -368,8 +390,9 @@ static spork_status unpack_text_into(unsigned number, const spork_item *item, co
     const char *text = item->as.p;
     size_t length = item->count > 0 ? (size_t)item->count : strlen(text);
     if (length >= slot->unit)
-        return spork__fail(SPORK_TOO_SMALL, "spork_unpack: argument %u is a string of %zu bytes, and its buffer has room for %u",
-                           number, length + 1, slot->unit);
+        return spork__fail(SPORK_TOO_SMALL,
+                           "spork_unpack: argument %u is a string of %zu bytes, and its buffer has room for %u", number,
+                           length + 1, slot->unit);
     if (store) {
         memcpy(slot->to, text, length);
         ((char *)slot->to)[length] = 0;
@@ -382,13 +405,15 @@ static spork_status unpack_elements(unsigned number, const spork_item *item, con
 {
     if (item->kind != slot->kind) return mismatch(number, item, slot);
     if (item->unit != slot->unit)
-        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is %s of %u bytes, and the variable's has %u", number,
-                           slot->kind == SPORK__KIND_STRUCT ? "a struct" : "an array with elements", item->unit, slot->unit);
+        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is %s of %u bytes, and the variable's has %u",
+                           number, slot->kind == SPORK__KIND_STRUCT ? "a struct" : "an array with elements", item->unit,
+                           slot->unit);
     if (item->as.p == NULL && item->count > 0) return at_null(number, item);
     if (slot->kind == SPORK__KIND_ARRAY && slot->count == NULL)
         return spork__fail(SPORK_INVALID, "spork_unpack: there is no variable for the length of argument %u", number);
     if (!store) return SPORK_OK;
-    if (slot->kind == SPORK__KIND_STRUCT) memcpy(slot->to, item->as.p, item->unit);
+    if (slot->kind == SPORK__KIND_STRUCT)
+        memcpy(slot->to, item->as.p, item->unit);
     else {
         memcpy(slot->to, &item->as.p, sizeof item->as.p);
         *slot->count = (size_t)item->count;
@@ -413,14 +438,18 @@ static spork_status unpack_one(const spork_args *args, unsigned number, const sp
     if (item->kind != slot->kind || slot->kind == SPORK__KIND_NONE) return mismatch(number, item, slot);
     if (slot->kind == SPORK__KIND_FLOAT) return unpack_float(number, item, slot, store);
     if (slot->kind >= SPORK__KIND_OBJECT && args->origin != 0 && args->origin != spork__values_origin())
-        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u, a %s, belongs to another copy of Spork in this process; let the "
-                           "program and its plug-ins link the shared library", number, kind_name(item->kind));
+        return spork__fail(SPORK_INVALID,
+                           "spork_unpack: argument %u, a %s, belongs to another copy of Spork in this process; let the "
+                           "program and its plug-ins link the shared library",
+                           number, kind_name(item->kind));
     bool needs_data = slot->kind == SPORK__KIND_TEXT || slot->kind >= SPORK__KIND_OBJECT ||
                       (slot->kind == SPORK__KIND_BYTES && item->count > 0);
     if (needs_data && item->as.p == NULL) return at_null(number, item);
     if (!store) return SPORK_OK;
-    if (slot->kind == SPORK__KIND_BYTES) *(spork_bytes *)slot->to = spork_bytes_of(item->as.p, (size_t)item->count);
-    else memcpy(slot->to, &item->as.p, sizeof item->as.p); /* text, pointer, object */
+    if (slot->kind == SPORK__KIND_BYTES)
+        *(spork_bytes *)slot->to = spork_bytes_of(item->as.p, (size_t)item->count);
+    else
+        memcpy(slot->to, &item->as.p, sizeof item->as.p); /* text, pointer, object */
     return SPORK_OK;
 }
 
@@ -429,10 +458,12 @@ spork_status spork__unpack(const spork_args *args, size_t count, const spork_slo
     spork_status status = check_count(args);
     if (status != SPORK_OK) return status;
     if (count > args->count)
-        return spork__fail(SPORK_INVALID, "spork_unpack: argument %u is missing: %u values were packed, %zu are asked for",
+        return spork__fail(SPORK_INVALID,
+                           "spork_unpack: argument %u is missing: %u values were packed, %zu are asked for",
                            args->count + 1, args->count, count);
     if (count < args->count)
-        return spork__fail(SPORK_INVALID, "spork_unpack: argument %zu has no variable: %u values were packed, %zu are asked for",
+        return spork__fail(SPORK_INVALID,
+                           "spork_unpack: argument %zu has no variable: %u values were packed, %zu are asked for",
                            count + 1, args->count, count);
     for (int store = 0; store < 2; store++) /* first look at all, then store all */
         for (unsigned i = 0; i < count; i++)

@@ -560,7 +560,7 @@ TEST(Cpus, OneIfTheAffinityMaskAllowsOne)
 
 // A directory that stands for /, with the files in which Linux tells of CPU quotas.
 class Quota : public testing::Test {
-protected:
+  protected:
     std::filesystem::path root;
     int machine = 0; // without any quota
 

@@ -13,7 +13,7 @@
 constexpr int kWatchdogMs = 10000;
 
 class Child {
-public:
+  public:
     explicit Child(spork_process *process) : process_(process) {}
     Child(spork_target target, const spork_args &args) : process_(spork_process_new(target, args)) {}
     Child(const Child &) = delete;
@@ -41,7 +41,7 @@ public:
         return status == SPORK_OK ? join() : -999;
     }
 
-private:
+  private:
     spork_process *process_;
 };
 

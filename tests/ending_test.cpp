@@ -61,20 +61,11 @@ TEST(Ending, WhatTheParentHadNotYetWrittenIsWrittenOnce)
     EXPECT_EQ("begun, no newline yet; child\n; parent\n", output_of("unwritten", "", 0));
 }
 
-TEST(Ending, OfTheProgramJoinsItsChildren)
-{
-    EXPECT_EQ("main ends\nchild ends\n", output_of("join_at_exit", "", 0));
-}
+TEST(Ending, OfTheProgramJoinsItsChildren) { EXPECT_EQ("main ends\nchild ends\n", output_of("join_at_exit", "", 0)); }
 
-TEST(Ending, OfTheProgramTerminatesItsDaemons)
-{
-    EXPECT_EQ("main ends\n", output_of("daemon_at_exit", "", 0));
-}
+TEST(Ending, OfTheProgramTerminatesItsDaemons) { EXPECT_EQ("main ends\n", output_of("daemon_at_exit", "", 0)); }
 
-TEST(Ending, OfTheProgramIsBoundedIfTheUserWantsIt)
-{
-    EXPECT_EQ("main ends\n", output_of("bounded_exit", "", 0));
-}
+TEST(Ending, OfTheProgramIsBoundedIfTheUserWantsIt) { EXPECT_EQ("main ends\n", output_of("bounded_exit", "", 0)); }
 
 TEST(Ending, OfAChildJoinsItsOwnChildren)
 {
@@ -95,8 +86,10 @@ TEST(Ending, OfAKilledRootTakesTheWholeTreeWithIt)
     for (int i = 0; i < 4 + 16 + 1; i++) {
         const char *line = harness_line(root);
         ASSERT_NE(nullptr, line);
-        if (sscanf(line, "outlives %d", &pid) == 1) outliving = pid;
-        else if (sscanf(line, "pid %d", &pid) == 1) pids.push_back(pid);
+        if (sscanf(line, "outlives %d", &pid) == 1)
+            outliving = pid;
+        else if (sscanf(line, "pid %d", &pid) == 1)
+            pids.push_back(pid);
     }
     ASSERT_EQ(20u, pids.size());
     ASSERT_GT(outliving, 0);

@@ -45,7 +45,7 @@ bool has(const Case &c)
 }
 
 class Fault : public testing::TestWithParam<Case> {
-protected:
+  protected:
     faults_books before;
 
     void SetUp() override

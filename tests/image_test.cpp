@@ -65,7 +65,7 @@ int refused(spork_status status) { return -1000 - static_cast<int>(status); }
 
 // A folder of its own, with a name that takes some reading.
 class Folder {
-public:
+  public:
     explicit Folder(const char *name = "spork images \xc3\xa4\xe2\x82\xac ")
     {
         path = fs::temp_directory_path() / fs::u8path(name + std::to_string(spork_getpid()));
@@ -272,7 +272,7 @@ TEST(NoFunction, AnUnloadedLibrarysIsRefused)
 // ---- what came damaged -----------------------------------------------------------------------------------------------
 
 class Import : public testing::Test {
-protected:
+  protected:
     spork__function function; // of the program; and of a library
     spork__function plugins;
 

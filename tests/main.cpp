@@ -24,7 +24,8 @@ static void before_init()
     if (std::strcmp(how, "hang") == 0) spork_sleep(SPORK_FOREVER);
     if (std::strcmp(how, "start") == 0) {
         spork_process *p = spork_process_new(nothing, SPORK_NO_ARGS);
-        bool refused = spork_process_start(p) == SPORK_BAD_STATE && std::strstr(spork_error(), "spork_init(argc, argv);");
+        bool refused =
+            spork_process_start(p) == SPORK_BAD_STATE && std::strstr(spork_error(), "spork_init(argc, argv);");
         spork_process_free(p);
         if (!refused) std::_Exit(99);
     }

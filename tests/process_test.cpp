@@ -38,21 +38,17 @@ TEST_P(ExitCode, IsTheSameOnEverySystem)
     EXPECT_EQ(row.exitcode, child.run());
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, ExitCode,
-                         testing::Values(Row{"return_0", target_return, 0, nullptr, 0}, Row{"return_1", target_return, 1, nullptr, 1},
-                                         Row{"return_255", target_return, 255, nullptr, 255},
-                                         Row{"return_259", target_return, 259, nullptr, 3},
-                                         Row{"return_300", target_return, 300, nullptr, 44},
-                                         Row{"return_minus_1", target_return, -1, nullptr, 255},
-                                         Row{"exit_7", target_exit, 7, nullptr, 7},
-                                         Row{"abort", target_die, 0, "abort", -6},
-                                         Row{"access_violation", target_die, 0, "segv", -11},
-                                         Row{"division_by_zero", target_die, 0, "fpe", -8},
-                                         Row{"illegal_instruction", target_die, 0, "ill", -4},
-                                         Row{"stack_overflow", target_die, 0, "stack", -11},
-                                         Row{"raise_interrupt", target_die, 0, "raise 2", -2},
-                                         Row{"raise_terminate", target_die, 0, "raise 15", -15}),
-                         [](const testing::TestParamInfo<Row> &it) { return it.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Table, ExitCode,
+    testing::Values(
+        Row{"return_0", target_return, 0, nullptr, 0}, Row{"return_1", target_return, 1, nullptr, 1},
+        Row{"return_255", target_return, 255, nullptr, 255}, Row{"return_259", target_return, 259, nullptr, 3},
+        Row{"return_300", target_return, 300, nullptr, 44}, Row{"return_minus_1", target_return, -1, nullptr, 255},
+        Row{"exit_7", target_exit, 7, nullptr, 7}, Row{"abort", target_die, 0, "abort", -6},
+        Row{"access_violation", target_die, 0, "segv", -11}, Row{"division_by_zero", target_die, 0, "fpe", -8},
+        Row{"illegal_instruction", target_die, 0, "ill", -4}, Row{"stack_overflow", target_die, 0, "stack", -11},
+        Row{"raise_interrupt", target_die, 0, "raise 2", -2}, Row{"raise_terminate", target_die, 0, "raise 15", -15}),
+    [](const testing::TestParamInfo<Row> &it) { return it.param.name; });
 
 TEST(Process, TerminateIsMinus15KillMinus9InterruptMinus2)
 {
@@ -114,8 +110,8 @@ TEST(Process, IsNamedByNumberAndKnowsItsParent)
     EXPECT_EQ(0, child.run());
     pipe.close_writer();
     char expected[256];
-    snprintf(expected, sizeof expected, "Process-%d %d %d MainProcess %d\n", next, spork_process_pid(child.get()), spork_getpid(),
-             spork_getpid());
+    snprintf(expected, sizeof expected, "Process-%d %d %d MainProcess %d\n", next, spork_process_pid(child.get()),
+             spork_getpid(), spork_getpid());
     EXPECT_EQ(expected, pipe.rest());
     EXPECT_EQ(nullptr, spork_parent_process());
     EXPECT_STREQ("MainProcess", spork_process_name(spork_current_process()));
@@ -129,7 +125,8 @@ TEST(Process, ChildrenOfChildrenAreNamedAfterThem)
     pipe.close_writer();
     std::string all = pipe.rest();
     std::string name = spork_process_name(child.get());
-    for (const char *below : {" ", ":1 ", ":1:1 ", ":1:1:1 "}) EXPECT_NE(std::string::npos, all.find(name + below)) << all;
+    for (const char *below : {" ", ":1 ", ":1:1 ", ":1:1:1 "})
+        EXPECT_NE(std::string::npos, all.find(name + below)) << all;
 }
 
 TEST(Process, HasDefaultSignalsWhateverItsParentHas)
@@ -157,7 +154,8 @@ TEST(Process, HasDefaultSignalsWhateverItsParentHas)
 TEST(Process, GetsPassedDescriptorsUnderTheSameNumber)
 {
     Pipe one, two;
-    spork_native pass[] = {harness_end_detach(one.writer), harness_end_detach(two.writer)}; // foreign to Spork from here on
+    spork_native pass[] = {harness_end_detach(one.writer),
+                           harness_end_detach(two.writer)}; // foreign to Spork from here on
     one.writer = two.writer = nullptr;
     for (int i = 0; i < 2; i++) {
         spork_process_options o = options_for(target_write_native, SPORK_NO_ARGS);
@@ -192,14 +190,18 @@ TEST(Process, SeesItsParentsPresentSurroundings)
         std::string value = "value " + std::to_string(round);
         harness_setenv("HARNESS_VARIABLE", value.c_str());
 #ifndef _WIN32
-        if (round == 1) { ASSERT_EQ(0, chdir(directory)); }
+        if (round == 1) {
+            ASSERT_EQ(0, chdir(directory));
+        }
 #endif
         Child child(target_surroundings, spork_pack(harness_give(pipe.writer)));
         EXPECT_EQ(0, child.run());
         pipe.close_writer();
         std::string seen = pipe.rest();
         EXPECT_NE(std::string::npos, seen.find("|" + value)) << seen;
-        if (round == 1 && !windows()) { EXPECT_EQ(0u, seen.find(directory)) << seen; }
+        if (round == 1 && !windows()) {
+            EXPECT_EQ(0u, seen.find(directory)) << seen;
+        }
     }
     harness_setenv("HARNESS_VARIABLE", nullptr);
 }
@@ -253,21 +255,25 @@ TEST(Process, APipesEndOfFileArrivesWhenItsOwnChildEndedThoughSiblingsLive)
     for (int i = 0; i < kCount; i++) pipes.push_back(std::make_unique<Pipe>());
     for (int i = 0; i < kCount; i++) {
         auto args = i == 2 ? spork_pack(spork_move(harness_give(pipes[2]->writer)), "whole")
-                           : spork_pack(spork_move(harness_give(pipes[static_cast<size_t>(i)]->writer)), harness_give(barrier.reader));
+                           : spork_pack(spork_move(harness_give(pipes[static_cast<size_t>(i)]->writer)),
+                                        harness_give(barrier.reader));
         siblings.push_back(std::make_unique<Child>(i == 2 ? target_write : target_hold, args));
         ASSERT_EQ(SPORK_OK, siblings.back()->start()) << spork_error();
         pipes[static_cast<size_t>(i)]->writer = nullptr;
     }
     EXPECT_EQ("whole", pipes[2]->rest()); // returns at the end of the file only
     for (int i = 0; i < kCount; i++)
-        if (i != 2) { EXPECT_TRUE(spork_process_is_alive(siblings[static_cast<size_t>(i)]->get())); }
+        if (i != 2) {
+            EXPECT_TRUE(spork_process_is_alive(siblings[static_cast<size_t>(i)]->get()));
+        }
     barrier.close_writer();
     for (auto &sibling : siblings) EXPECT_EQ(0, sibling->join());
 }
 
 TEST(Process, SixteenStartedFromEightThreadsHaveTheDeclaredDescriptorsAndNoOthers)
 {
-    if (windows()) GTEST_SKIP() << "Windows has no list of a process' handles; the test of the end of file above stands for it";
+    if (windows())
+        GTEST_SKIP() << "Windows has no list of a process' handles; the test of the end of file above stands for it";
     harness_open before;
     harness_look(&before);
     std::set<int> foreign; // the program's own, which a forked child has too
@@ -296,11 +302,14 @@ TEST(Process, SixteenStartedFromEightThreadsHaveTheDeclaredDescriptorsAndNoOther
         int declared = 0, own = 0;
         for (int fd : now.all) {
             if (fd <= 2 || foreign.count(fd) != 0) continue;
-            if (std::find(now.own, now.own + 8, fd) != now.own + 8) own++;
-            else declared++;
+            if (std::find(now.own, now.own + 8, fd) != now.own + 8)
+                own++;
+            else
+                declared++;
         }
         EXPECT_EQ(2, declared) << "child " << i;
-        EXPECT_LE(own, 4) << "child " << i; // program, table of processes, lifeline, and if relayed the pipe to its server
+        EXPECT_LE(own, 4) << "child "
+                          << i; // program, table of processes, lifeline, and if relayed the pipe to its server
     }
     barrier.close_writer();
     barrier.close_reader();
@@ -413,7 +422,9 @@ TEST(Process, MethodsThatTheSystemLacksAreUnsupported)
             EXPECT_EQ(SPORK_UNSUPPORTED, spork_set_start_method(method));
         }
         Child child(p);
-        if (p != nullptr) { EXPECT_EQ(4, child.run()); }
+        if (p != nullptr) {
+            EXPECT_EQ(4, child.run());
+        }
     }
     EXPECT_EQ(SPORK_OK, spork_set_start_method(SPORK_SPAWN));
     EXPECT_EQ(SPORK_SPAWN, spork_get_start_method());
@@ -508,8 +519,9 @@ TEST(Process, BelongsToTheProcessThatMadeIt)
     ASSERT_EQ(SPORK_OK, child.start());
     int pid = spork_fork();
     if (pid == 0) {
-        bool good = spork_process_join(child.get(), 0) == SPORK_NOT_YOURS && spork_process_kill(child.get()) == SPORK_NOT_YOURS &&
-                    !spork_process_is_alive(child.get()) && spork_active_children(nullptr, 0) == 0;
+        bool good = spork_process_join(child.get(), 0) == SPORK_NOT_YOURS &&
+                    spork_process_kill(child.get()) == SPORK_NOT_YOURS && !spork_process_is_alive(child.get()) &&
+                    spork_active_children(nullptr, 0) == 0;
         spork_process_free(child.get());
         spork_shutdown(); // must not end the parent's children
         _exit(good ? 0 : 1);
@@ -534,15 +546,20 @@ TEST(Process, ReapedByTheHostItsExitCodeIsUnknownAndNothingHangs)
         int pid;
         bool got;
     } host = {spork_process_pid(child.get()), false};
-    harness_until([](void *user) {
-        auto *h = static_cast<Host *>(user);
-        int status = 0, pid = waitpid(-1, &status, WNOHANG);
-        h->got = h->got || pid == h->pid;
-        return h->got || !harness_pid_exists(h->pid);
-    }, &host);
+    harness_until(
+        [](void *user) {
+            auto *h = static_cast<Host *>(user);
+            int status = 0, pid = waitpid(-1, &status, WNOHANG);
+            h->got = h->got || pid == h->pid;
+            return h->got || !harness_pid_exists(h->pid);
+        },
+        &host);
     int code = child.join();
-    if (host.got) { EXPECT_EQ(SPORK_EXIT_UNKNOWN, code); }
-    else { EXPECT_EQ(3, code); } // relayed: it is not our child, and nobody can take it away
+    if (host.got) {
+        EXPECT_EQ(SPORK_EXIT_UNKNOWN, code);
+    } else {
+        EXPECT_EQ(3, code);
+    } // relayed: it is not our child, and nobody can take it away
 }
 
 TEST(Process, WithIgnoredSigchldNothingHangs)

@@ -149,7 +149,9 @@ TEST(Startup, AndJoinTenThousandTimesLeavesNothingBehind)
     }
     EXPECT_EQ(descriptors, harness_descriptors(nullptr, 0));
     EXPECT_EQ(0, harness_zombies());
-    if (!harness_instrumented() && !windows()) { EXPECT_LE(harness_rss_kib(), rss + 256); }
+    if (!harness_instrumented() && !windows()) {
+        EXPECT_LE(harness_rss_kib(), rss + 256);
+    }
 }
 
 TEST(Startup, AndForgetAThousandTimesLeavesNothingBehind)

@@ -55,8 +55,10 @@ TEST(Storm, StartsFromManyThreadsWhileChildrenAreKilled)
                     wrong++;
                     continue;
                 }
-                if (mine() % 2 != 0) spork_process_terminate(sleeper.get());
-                else spork_process_kill(sleeper.get());
+                if (mine() % 2 != 0)
+                    spork_process_terminate(sleeper.get());
+                else
+                    spork_process_kill(sleeper.get());
                 int code = sleeper.join();
                 if (other.join() != (i & 0x7F) || (code != -9 && code != -15)) wrong++;
             }
@@ -93,8 +95,11 @@ TEST(Storm, TheForkServerKilledAtAnyMomentNeitherLosesNorDoublesATarget)
         if (status == SPORK_OK) {
             started++;
             int code = child.join();
-            if (code == SPORK_EXIT_UNKNOWN) unknown++; // relayed, and its server was killed
-            else { ASSERT_EQ(0, code) << "round " << i; }
+            if (code == SPORK_EXIT_UNKNOWN)
+                unknown++; // relayed, and its server was killed
+            else {
+                ASSERT_EQ(0, code) << "round " << i;
+            }
         } else {
             ASSERT_EQ(SPORK_BROKEN, status) << spork_error(); // three servers in a row
             broken++;

@@ -17,7 +17,7 @@ namespace {
 
 // A child that has joined, and what it is held by.
 class Member {
-public:
+  public:
     explicit Member(spork_target target, spork_start_method method = SPORK_DEFAULT)
     {
         harness_end *reader = nullptr, *writer = nullptr, *barrier = nullptr;
@@ -52,7 +52,7 @@ public:
     uint32_t id = 0;
     spork_process *process = nullptr;
 
-private:
+  private:
     harness_end *held = nullptr;
 };
 

@@ -25,7 +25,7 @@ using Bytes = std::vector<unsigned char>;
 
 // Exactly as large as its message and aligned to 16, so that sanitizers and valgrind see the first byte too far.
 class Block {
-public:
+  public:
     explicit Block(const Bytes &bytes, size_t shift = 0) : size_(bytes.size()), shift_(shift)
     {
         memory_ = static_cast<unsigned char *>(::operator new (size_ + shift_, std::align_val_t{16}));
@@ -38,7 +38,7 @@ public:
     unsigned char *data() const { return memory_ + shift_; }
     size_t size() const { return size_; }
 
-private:
+  private:
     unsigned char *memory_;
     size_t size_, shift_;
 };

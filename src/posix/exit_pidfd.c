@@ -43,7 +43,8 @@ spork_status spork__exit_reap(spork__child *child, spork__end *end)
     while (result != 0 && errno == EINTR);
     if (result == 0 && info.si_pid == 0) return SPORK_TIMEOUT;
     if (result != 0 && errno == EINVAL) return spork__exit_reap_by_number(child, end); /* Linux 5.3 */
-    if (result != 0) { /* ECHILD: the host reaped it (waitpid(-1)), or ignores SIGCHLD: it may still run in the latter case */
+    if (result !=
+        0) { /* ECHILD: the host reaped it (waitpid(-1)), or ignores SIGCHLD: it may still run in the latter case */
         struct pollfd p = {.fd = (int)child->handle, .events = POLLIN};
         if (poll(&p, 1, 0) == 0) return SPORK_TIMEOUT;
         end->exitcode = SPORK_EXIT_UNKNOWN;
@@ -59,6 +60,7 @@ spork_status spork__exit_reap(spork__child *child, spork__end *end)
 spork_status spork__exit_signal(spork__child *child, int number)
 {
     if (child->handle == SPORK__NO_HANDLE) return spork__exit_signal_by_number(child, number);
-    if (SPORK__SYS(syscall(SYS_pidfd_send_signal, (int)child->handle, number, NULL, 0)) == 0 || errno == ESRCH) return SPORK_OK;
+    if (SPORK__SYS(syscall(SYS_pidfd_send_signal, (int)child->handle, number, NULL, 0)) == 0 || errno == ESRCH)
+        return SPORK_OK;
     return spork__fail_os(errno, "signal %d cannot be sent to process %d", number, child->pid);
 }

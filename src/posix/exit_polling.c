@@ -7,6 +7,9 @@ spork_native spork__exit_open(int pid)
     return SPORK__NO_HANDLE;
 }
 
-spork_status spork__exit_wait(const spork__child *child, int timeout_ms) { return spork__exit_wait_by_number(child, timeout_ms); }
+spork_status spork__exit_wait(const spork__child *child, int timeout_ms)
+{
+    return spork__exit_wait_by_number(child, timeout_ms);
+}
 spork_status spork__exit_reap(spork__child *child, spork__end *end) { return spork__exit_reap_by_number(child, end); }
 spork_status spork__exit_signal(spork__child *child, int number) { return spork__exit_signal_by_number(child, number); }

@@ -30,7 +30,8 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
         return status;
     }
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* until the child has default dispositions: no handler of ours runs in it */
+    pthread_sigmask(SIG_SETMASK, &all,
+                    &before); /* until the child has default dispositions: no handler of ours runs in it */
     spork__own_fork = true;
     int pid = SPORK__SYS(fork());
     if (pid == 0) {

@@ -90,8 +90,10 @@ static void take_fds(struct msghdr *message, int *fds, size_t room, size_t *coun
         for (size_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            if (*count < room) fds[(*count)++] = spork__fd_private(fd);
-            else close(fd);
+            if (*count < room)
+                fds[(*count)++] = spork__fd_private(fd);
+            else
+                close(fd);
         }
     }
 }
@@ -156,7 +158,8 @@ static void hang_up(server *s)
 static bool reap(server *s, int timeout_ms)
 {
     spork__end end;
-    if (spork__exit_wait(&s->process, timeout_ms) != SPORK_OK || spork__exit_reap(&s->process, &end) != SPORK_OK) return false;
+    if (spork__exit_wait(&s->process, timeout_ms) != SPORK_OK || spork__exit_reap(&s->process, &end) != SPORK_OK)
+        return false;
     hang_up(s);
     spork__os_child_close(&s->process);
     memset(s, 0, sizeof *s);
@@ -167,8 +170,10 @@ static bool reap(server *s, int timeout_ms)
 static void retire(server *s)
 {
     spork__request request = {.magic = SPORK__SERVER_MAGIC, .type = SPORK__REQUEST_RETIRE};
-    if (s->process.relay) spork__socket_send(s->socket, &request, sizeof request, NULL, 0);
-    else hang_up(s);
+    if (s->process.relay)
+        spork__socket_send(s->socket, &request, sizeof request, NULL, 0);
+    else
+        hang_up(s);
     s->retired = true;
     if (reap(s, s->process.relay ? 0 : END_TIMEOUT_MS) || s->process.relay) return;
     spork__exit_signal(&s->process, SIGKILL);
@@ -232,12 +237,14 @@ static spork_status spawn_server(server *s, const spork__launch *asked)
     spork__ack ack = spork__os_await(&s->process, REPLY_TIMEOUT_MS, message, sizeof message);
     if (ack == SPORK__ACK_OK) {
         s->process.relay = message[0] == 'r'; /* "relay", or "" */
-        spork__log(SPORK_LOG_DEBUG, "fork server %d: %s", s->process.pid, s->process.relay ? "relays exits" : "clones siblings");
+        spork__log(SPORK_LOG_DEBUG, "fork server %d: %s", s->process.pid,
+                   s->process.relay ? "relays exits" : "clones siblings");
         return SPORK_OK;
     }
     destroy(s);
     return ack == SPORK__ACK_TIMEOUT
-               ? spork__fail(SPORK_BROKEN, "the fork server did not reach spork_init in time; make spork_init(argc, argv); the "
+               ? spork__fail(SPORK_BROKEN,
+                             "the fork server did not reach spork_init in time; make spork_init(argc, argv); the "
                              "first line of main()")
                : spork__fail(SPORK_BROKEN, "the fork server could not begin: %s", message);
 }
@@ -253,7 +260,8 @@ static spork_status present(const spork__launch *launch, server **found)
         for (int i = 1; i < SERVERS && free_place == 0; i++)
             if (!servers[i].used) free_place = i;
         if (free_place == 0 && s->process.relay)
-            return spork__fail(SPORK_NO_SPACE, "%d fork servers with other surroundings still have children: join those first",
+            return spork__fail(SPORK_NO_SPACE,
+                               "%d fork servers with other surroundings still have children: join those first",
                                SERVERS);
         retire(s);
         if (s->used) { /* it relays: its children know it by its place */
@@ -317,7 +325,8 @@ static outcome ask(server *s, const packet *p, const void *bytes, spork__reply *
     size_t fd_count = 1;
     *fd = -1;
     if (spork__socket_send(s->socket, &p->request, sizeof p->request, p->fds, p->fd_count) != 0 ||
-        (p->number_count > 0 && spork__socket_send(s->socket, p->numbers, p->number_count * sizeof *p->numbers, NULL, 0) != 0) ||
+        (p->number_count > 0 &&
+         spork__socket_send(s->socket, p->numbers, p->number_count * sizeof *p->numbers, NULL, 0) != 0) ||
         (p->request.size > 0 && spork__socket_send(s->socket, bytes, p->request.size, NULL, 0) != 0))
         return NO_ANSWER;
     int ready = spork__fd_wait(s->socket, (int)s->process.handle, REPLY_TIMEOUT_MS);
@@ -349,7 +358,9 @@ static int settle(server *s, uint32_t sequence, int *relayed)
     int pid = (int)atomic_load(&s->control->cloned);
     *relayed = pid == 0;
     if (pid != 0) return pid;
-    return atomic_compare_exchange_strong(&s->control->claim, &seen, word(sequence, (uint32_t)GIVEN_UP)) ? 0 : (int)(uint32_t)seen;
+    return atomic_compare_exchange_strong(&s->control->claim, &seen, word(sequence, (uint32_t)GIVEN_UP))
+               ? 0
+               : (int)(uint32_t)seen;
 }
 
 static spork_status start_once(server *s, const spork__launch *launch, packet *p, spork__child *child, bool *again)
@@ -364,8 +375,8 @@ static spork_status start_once(server *s, const spork__launch *launch, packet *p
     atomic_store(&s->control->claim, word(s->sequence, 0));
     if (ask(s, p, launch->bytes, &reply, &fd) == ANSWERED) {
         if (reply.pid <= 0) return spork__fail_os(reply.code, "the fork server cannot %.50s", reply.stage);
-        *child = (spork__child){reply.pid, (int)reply.relayed, reply.relayed ? fd : spork__exit_open(reply.pid), leash,
-                                SPORK__NO_HANDLE, ack};
+        *child = (spork__child){reply.pid, (int)reply.relayed, reply.relayed ? fd : spork__exit_open(reply.pid),
+                                leash,     SPORK__NO_HANDLE,   ack};
         return SPORK_OK;
     }
     spork__log(SPORK_LOG_INFO, "fork server %d is gone: another one is started", s->process.pid);
@@ -399,10 +410,12 @@ spork_status spork__os_forkserver(const spork__launch *launch, spork__child *chi
     bool again = true;
     *child = SPORK__NO_CHILD;
     if (p == NULL) return SPORK_NO_MEMORY;
-    spork__os_lock(SPORK__LOCK_SERVER); /* a fork in another thread waits for this one: no descriptor below leaks into it */
+    spork__os_lock(
+        SPORK__LOCK_SERVER); /* a fork in another thread waits for this one: no descriptor below leaks into it */
     spork_status status = spork__check_passed(launch);
     if (status == SPORK_OK) status = make_block(launch, &block);
-    if (status == SPORK_OK && launch->acknowledge && spork__fd_pipe(ack) != 0) status = spork__fail_os(errno, "no pipe");
+    if (status == SPORK_OK && launch->acknowledge && spork__fd_pipe(ack) != 0)
+        status = spork__fail_os(errno, "no pipe");
     for (int attempt = 0; status == SPORK_OK && again && attempt < 3; attempt++) {
         server *s;
         if ((status = present(launch, &s)) != SPORK_OK) break;
@@ -495,15 +508,19 @@ spork_status spork__relay_signal(spork__child *child, int number)
         spork__reply reply;
         int fd;
         if (!s->used || !s->process.relay || s->owner != (int)getpid()) continue;
-        p->request = (spork__request){.magic = SPORK__SERVER_MAGIC, .type = SPORK__REQUEST_SIGNAL, .sequence = ++s->sequence,
-                                     .pid = child->pid, .signal = number};
+        p->request = (spork__request){.magic = SPORK__SERVER_MAGIC,
+                                      .type = SPORK__REQUEST_SIGNAL,
+                                      .sequence = ++s->sequence,
+                                      .pid = child->pid,
+                                      .signal = number};
         if (ask(s, p, NULL, &reply, &fd) == ANSWERED && reply.pid == child->pid) status = SPORK_OK;
     }
     spork__os_unlock(SPORK__LOCK_SERVER);
     spork__free(p);
     if (status == SPORK_OK || spork__fd_wait((int)child->handle, -1, 0) != 0) return SPORK_OK; /* or it has ended */
     if (child->job == SPORK__NO_HANDLE || number == SIGINT)
-        return spork__fail(SPORK_BROKEN, "process %d cannot be signalled: its fork server, which alone could, was killed", child->pid);
+        return spork__fail(
+            SPORK_BROKEN, "process %d cannot be signalled: its fork server, which alone could, was killed", child->pid);
     spork__fd_close((int)child->job); /* its leash breaks: it is killed */
     child->job = SPORK__NO_HANDLE;
     return SPORK_OK;

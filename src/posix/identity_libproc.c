@@ -13,7 +13,10 @@ static bool ask(int pid, struct proc_bsdinfo *info)
     return proc_pidinfo(pid, PROC_PIDTBSDINFO, 0, info, sizeof *info) == (int)sizeof *info;
 }
 
-static uint64_t start_of(const struct proc_bsdinfo *info) { return info->pbi_start_tvsec * 1000000 + info->pbi_start_tvusec; }
+static uint64_t start_of(const struct proc_bsdinfo *info)
+{
+    return info->pbi_start_tvsec * 1000000 + info->pbi_start_tvusec;
+}
 
 uint64_t spork__os_start_time(int pid)
 {
@@ -24,7 +27,8 @@ uint64_t spork__os_start_time(int pid)
 bool spork__os_process_alive(int pid, uint64_t start)
 {
     struct proc_bsdinfo info;
-    if (!ask(pid, &info)) return !(kill(pid, 0) != 0 && errno == ESRCH); /* another user's: alive, as far as we can tell */
+    if (!ask(pid, &info))
+        return !(kill(pid, 0) != 0 && errno == ESRCH); /* another user's: alive, as far as we can tell */
     return info.pbi_status != SZOMB && (start == 0 || start_of(&info) == start);
 }
 

@@ -6,8 +6,8 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <link.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +68,8 @@ static uint64_t mix(uint64_t hash, const unsigned char *at, size_t size)
     return hash;
 }
 
-static bool hash_code(const bytes *b, const program_header *headers, size_t count, uint8_t identity[SPORK__IDENTITY_SIZE])
+static bool hash_code(const bytes *b, const program_header *headers, size_t count,
+                      uint8_t identity[SPORK__IDENTITY_SIZE])
 {
     uint64_t hash[2] = {0xcbf29ce484222325u, 0x84222325cbf29ce4u};
     for (size_t i = 0; i < count; i++) {
@@ -88,7 +89,8 @@ static bool hash_code(const bytes *b, const program_header *headers, size_t coun
     return true;
 }
 
-static bool identify(const bytes *b, const program_header *headers, size_t count, uint8_t identity[SPORK__IDENTITY_SIZE])
+static bool identify(const bytes *b, const program_header *headers, size_t count,
+                     uint8_t identity[SPORK__IDENTITY_SIZE])
 {
     for (size_t i = 0; i < count; i++)
         if (headers[i].p_type == PT_NOTE && build_id(b, &headers[i], identity)) return true;
@@ -100,7 +102,8 @@ static bool identify_file(const bytes *b, uint8_t identity[SPORK__IDENTITY_SIZE]
     ElfW(Ehdr) h;
     if (b->size < sizeof h) return false;
     memcpy(&h, b->base, sizeof h);
-    if (memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 || h.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+    if (memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
+        h.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
         h.e_phentsize != sizeof(program_header) || h.e_phoff > b->size ||
         (size_t)h.e_phnum * sizeof(program_header) > b->size - h.e_phoff)
         return false;
@@ -181,8 +184,10 @@ static int visit(struct dl_phdr_info *info, size_t size, void *user)
             return 0;
         memcpy(s->image->identity, identity, sizeof identity);
     }
-    if (s->with_identity) describe(info, is_program, s->image);
-    else s->image->base = (uintptr_t)info->dlpi_addr;
+    if (s->with_identity)
+        describe(info, is_program, s->image);
+    else
+        s->image->base = (uintptr_t)info->dlpi_addr;
     s->found = true;
     return 1;
 }
@@ -244,5 +249,6 @@ spork_status spork__os_image_load(const char *path)
         return spork__fail(SPORK_UNSUPPORTED, "%s cannot be loaded: this program is statically linked", path);
     if (dlopen(path, RTLD_NOW | RTLD_LOCAL) != NULL) return SPORK_OK;
     const char *why = dlerror();
-    return spork__fail(SPORK_NOT_FOUND, "%s cannot be loaded: %s", path, why != NULL ? why : "the loader does not say why");
+    return spork__fail(SPORK_NOT_FOUND, "%s cannot be loaded: %s", path,
+                       why != NULL ? why : "the loader does not say why");
 }

@@ -63,7 +63,8 @@ static bool identify_file(const unsigned char *data, size_t size, uint8_t identi
     struct fat_header fat;
     const header *self = (const header *)_dyld_get_image_header(0);
     if (size >= sizeof fat) memcpy(&fat, data, sizeof fat);
-    if (size < sizeof fat || big_endian(fat.magic) != FAT_MAGIC) return identify((const header *)(const void *)data, size, identity);
+    if (size < sizeof fat || big_endian(fat.magic) != FAT_MAGIC)
+        return identify((const header *)(const void *)data, size, identity);
     for (uint32_t i = 0; i < big_endian(fat.nfat_arch) && (i + 1) * sizeof(struct fat_arch) <= size - sizeof fat; i++) {
         struct fat_arch arch;
         memcpy(&arch, data + sizeof fat + i * sizeof arch, sizeof arch);
@@ -134,8 +135,10 @@ static spork_status describe(const header *h, const char *name, bool with_identi
     image->base = (uintptr_t)h;
     image->is_program = is_program(h);
     if (!with_identity) return SPORK_OK;
-    if (image->is_program) name = spork__os_program_path();
-    else if (realpath(name, real) != NULL) name = real;
+    if (image->is_program)
+        name = spork__os_program_path();
+    else if (realpath(name, real) != NULL)
+        name = real;
     size_t length = strlen(name) < sizeof image->path ? strlen(name) : 0;
     memcpy(image->path, name, length);
     image->path[length] = 0;

@@ -11,7 +11,7 @@
 #include "os.h"
 
 static int ends[2] = {-1, -1}; /* under SPORK__LOCK_START */
-static int tied = -1;            /* to the parent's */
+static int tied = -1;          /* to the parent's */
 
 spork_status spork__os_lifeline(spork_native *watched_end)
 {
@@ -26,7 +26,7 @@ spork_status spork__os_lifeline(spork_native *watched_end)
 void spork__os_lifeline_forget(void)
 {
     ends[1] = spork__fd_close(ends[1]);
-    tied = spork__fd_close(tied); /* to the parent's parent: not our business */
+    tied = spork__fd_close(tied);                             /* to the parent's parent: not our business */
     if (!spork__own_fork) ends[0] = spork__fd_close(ends[0]); /* else it is about to be tied to it */
 }
 

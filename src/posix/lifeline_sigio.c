@@ -30,9 +30,11 @@ spork_status spork__lifeline_arm(int watched_end, int *armed)
     char room[32];
     const char *path = path_of(watched_end, room);
     int own = spork__fd_private(SPORK__SYS(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)));
-    if (own < 0) return spork__fail_os(errno, "%s cannot be opened: Spork needs /proc to end children with their parent", path);
+    if (own < 0)
+        return spork__fail_os(errno, "%s cannot be opened: Spork needs /proc to end children with their parent", path);
     *armed = own; /* stays open as long as this process lives */
-    if (fcntl(own, F_SETOWN, getpid()) != 0 || fcntl(own, F_SETSIG, SIGKILL) != 0 || fcntl(own, F_SETFL, O_ASYNC | O_NONBLOCK) != 0)
+    if (fcntl(own, F_SETOWN, getpid()) != 0 || fcntl(own, F_SETSIG, SIGKILL) != 0 ||
+        fcntl(own, F_SETFL, O_ASYNC | O_NONBLOCK) != 0)
         return spork__fail_os(errno, "the lifeline cannot be armed");
     struct pollfd p = {.fd = own, .events = POLLIN};
     if (poll(&p, 1, 0) > 0) kill(getpid(), SIGKILL); /* it broke before it was armed */

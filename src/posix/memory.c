@@ -94,7 +94,7 @@ int spork__fd_wait(int first, int second, int timeout_ms)
         uint64_t now = spork__os_now();
         if (timeout_ms >= 0 && now >= until) return 0;
         if (timeout_ms >= 0) left = (int)((until - now + 999999) / 1000000); /* up: not awake before the time */
-        if (n < 0 && errno != EINTR) spork__os_sleep(1); /* ENOMEM: for the moment */
+        if (n < 0 && errno != EINTR) spork__os_sleep(1);                     /* ENOMEM: for the moment */
     }
 }
 
@@ -138,8 +138,10 @@ static spork_status new_block(spork__block *block, size_t size, bool reserved)
     *block = (spork__block){.handle = SPORK__NO_HANDLE};
     int code = 0, fd = anonymous_fd();
     if (fd < 0) return spork__fail_os(errno, "no shared memory");
-    if (size > INT64_MAX || SPORK__SYS(ftruncate(fd, (off_t)size)) != 0) code = size > INT64_MAX ? EFBIG : errno;
-    else if (reserved) code = reserve(fd, size);
+    if (size > INT64_MAX || SPORK__SYS(ftruncate(fd, (off_t)size)) != 0)
+        code = size > INT64_MAX ? EFBIG : errno;
+    else if (reserved)
+        code = reserve(fd, size);
     if (code == 0) {
         void *data = spork__fault(SPORK__FAULT_SYSTEM) ? (errno = spork__fault_code(), MAP_FAILED)
                                                        : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -160,7 +162,8 @@ spork_status spork__os_block_open(spork__block *block, spork_native handle, size
 {
     struct stat about;
     *block = (spork__block){.handle = SPORK__NO_HANDLE};
-    if (SPORK__SYS(fstat((int)handle, &about)) != 0) return spork__fail_os(errno, "descriptor %d is no shared memory", (int)handle);
+    if (SPORK__SYS(fstat((int)handle, &about)) != 0)
+        return spork__fail_os(errno, "descriptor %d is no shared memory", (int)handle);
     size_t real = (size_t)about.st_size; /* macOS rounds it up to pages */
     if (size == 0) size = real;
     if (size == 0 || size > real)

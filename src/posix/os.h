@@ -18,12 +18,12 @@
 #define SPORK__SYS(call) (spork__fault(SPORK__FAULT_SYSTEM) ? (errno = spork__fault_code(), -1) : (call))
 
 /* ---- descriptors (memory.c); all close-on-exec and above 2, whatever the host has closed ---- */
-int spork__fd_private(int fd);           /* takes over a new descriptor; -1 stays -1 */
-int spork__fd_cloexec(int fd);           /* makes it so, returns it */
-int spork__fd_pipe(int ends[2]);         /* 0 or -1 with errno */
-int spork__fd_close(int fd);             /* returns -1; -1 is fine */
+int spork__fd_private(int fd);                              /* takes over a new descriptor; -1 stays -1 */
+int spork__fd_cloexec(int fd);                              /* makes it so, returns it */
+int spork__fd_pipe(int ends[2]);                            /* 0 or -1 with errno */
+int spork__fd_close(int fd);                                /* returns -1; -1 is fine */
 int spork__fd_write(int fd, const void *data, size_t size); /* whole; 0 or -1. No SIGPIPE on sockets only */
-int spork__fd_read(int fd, void *data, size_t size);        /* whole: 1; end of file before the first byte: 0; else -1 */
+int spork__fd_read(int fd, void *data, size_t size); /* whole: 1; end of file before the first byte: 0; else -1 */
 /* Waits until one of two descriptors (-1: none) is readable. Bits 1 and 2; 0: timed out. */
 int spork__fd_wait(int first, int second, int timeout_ms);
 
@@ -73,7 +73,11 @@ const char *spork__program_argv0(void);
 
 /* ---- fork server, both sides ---- */
 enum { SPORK__MAX_FDS = 250, SPORK__SERVER_INLINE = 32768 };
-typedef enum spork__request_type { SPORK__REQUEST_START = 1, SPORK__REQUEST_SIGNAL = 2, SPORK__REQUEST_RETIRE = 3 } spork__request_type;
+typedef enum spork__request_type {
+    SPORK__REQUEST_START = 1,
+    SPORK__REQUEST_SIGNAL = 2,
+    SPORK__REQUEST_RETIRE = 3
+} spork__request_type;
 typedef struct spork__request {
     uint32_t magic, type, sequence, size; /* of the record; in memory of its own if larger than SPORK__SERVER_INLINE */
     uint32_t fd_count;

@@ -50,7 +50,8 @@ static struct rlimit lowered(struct rlimit now, rlim_t soft, rlim_t hard)
 
 static spork_status set_limits(const spork__limits *limits)
 {
-    rlim_t seconds = (rlim_t)((limits->max_cpu_ms + 999) / 1000), memory = (rlim_t)limits->max_memory, files = limits->max_files;
+    rlim_t seconds = (rlim_t)((limits->max_cpu_ms + 999) / 1000), memory = (rlim_t)limits->max_memory,
+           files = limits->max_files;
     /* Private memory, not addresses: shared memory and sanitizers map terabytes that they do not use. */
     if (memory != 0) LIMIT(RLIMIT_DATA, memory, memory, "max_memory");
     if (seconds != 0) LIMIT(RLIMIT_CPU, seconds, seconds + 1, "max_cpu_ms"); /* SIGXCPU; SIGKILL for who ignores that */

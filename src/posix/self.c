@@ -43,8 +43,10 @@ spork_status spork__os_remember_program(const char *argv0)
     /* Not the path: a file put in its place would be another program. And not /proc/self/exe itself at the time of a start:
      * under valgrind that is valgrind. */
     program.fd = spork__fd_private(SPORK__SYS(open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));
-    if (program.fd >= 0) snprintf(program.file, sizeof program.file, "/proc/self/fd/%d", program.fd);
-    else if (argv0 != NULL && path[0] == 0 && realpath(argv0, path) == NULL) path[0] = 0;
+    if (program.fd >= 0)
+        snprintf(program.file, sizeof program.file, "/proc/self/fd/%d", program.fd);
+    else if (argv0 != NULL && path[0] == 0 && realpath(argv0, path) == NULL)
+        path[0] = 0;
 #endif
     if ((program.path = spork__strdup(path, "the program's path")) == NULL) return SPORK_NO_MEMORY;
     return SPORK_OK; /* without a program file only fork works; spawn says so */

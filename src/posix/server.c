@@ -85,7 +85,8 @@ static void answer(uint32_t sequence, int pid, int code, const char *stage, int 
     reply.code = code;
     reply.relayed = pipe >= 0;
     snprintf(reply.stage, sizeof reply.stage, "%s", stage);
-    if (spork__socket_send(self.socket, &reply, sizeof reply, &pipe, pipe >= 0 ? 1 : 0) != 0) spork__os_exit(0); /* owner gone */
+    if (spork__socket_send(self.socket, &reply, sizeof reply, &pipe, pipe >= 0 ? 1 : 0) != 0)
+        spork__os_exit(0); /* owner gone */
 }
 
 static void answer_signal(const spork__request *request)
@@ -124,8 +125,8 @@ static bool receive(job *j)
 {
     const spork__request *r = &j->request;
     size_t none = 0;
-    if (r->number_count < 0 || r->number_count > SPORK__MAX_FDS || r->size > SPORK__SERVER_INLINE || j->fd_count != r->fd_count ||
-        (size_t)(r->has_ack != 0) + (r->has_block != 0) > j->fd_count)
+    if (r->number_count < 0 || r->number_count > SPORK__MAX_FDS || r->size > SPORK__SERVER_INLINE ||
+        j->fd_count != r->fd_count || (size_t)(r->has_ack != 0) + (r->has_block != 0) > j->fd_count)
         return false;
     if (r->number_count > 0 &&
         spork__socket_receive(self.socket, j->numbers, (size_t)r->number_count * sizeof *j->numbers, NULL, &none) != 1)
@@ -196,7 +197,8 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     }
     served->handles = spork__alloc((size_t)j->request.number_count * sizeof *served->handles + 1, "handles");
     served->handle_count = (size_t)j->request.number_count;
-    served->sequence = self.relay ? j->request.sequence : 0; /* a sibling's pid is known to the owner, whatever happens */
+    served->sequence =
+        self.relay ? j->request.sequence : 0; /* a sibling's pid is known to the owner, whatever happens */
     int code = served->handles == NULL ? ENOMEM : place(j, served->handles) != 0 ? errno : 0;
     if (j->request.has_ack) served->ack = j->fds[0]; /* it may have moved */
     if (code != 0) {
@@ -287,7 +289,8 @@ static int high(int fd)
 spork_status spork__os_forkserver_main(spork_native socket, spork_native lifeline, void *control, spork_native ack,
                                        spork__served *served)
 {
-    const char *wish = spork__os_getenv("SPORK_FORKSERVER"); /* "relay" keeps it from cloning, for tests and for trouble */
+    const char *wish =
+        spork__os_getenv("SPORK_FORKSERVER"); /* "relay" keeps it from cloning, for tests and for trouble */
     self.words = control;
     if (!spork__lifeline_needs_thread()) { /* else the end of the socket has to do: a server has one thread */
         int own = dup((int)lifeline);

@@ -90,7 +90,8 @@ static int spawn(const spork__launch *launch, const char *file, char **environme
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    char *argv[] = {(char *)(uintptr_t)(launch->executable != NULL ? launch->executable : spork__program_argv0()), NULL};
+    char *argv[] = {(char *)(uintptr_t)(launch->executable != NULL ? launch->executable : spork__program_argv0()),
+                    NULL};
     int code = posix_spawn_file_actions_init(&actions);
     if (code != 0) return code;
     if ((code = posix_spawnattr_init(&attributes)) == 0) {
@@ -115,12 +116,13 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
     if (status != SPORK_OK) return status;
     if (file[0] == 0) return spork__fail(SPORK_UNSUPPORTED, "the file of this program cannot be found; use SPORK_FORK");
     if (spork__os_is_privileged())
-        return spork__fail(SPORK_UNSUPPORTED, "a set-user-id or otherwise privileged program cannot be started anew: its "
+        return spork__fail(SPORK_UNSUPPORTED,
+                           "a set-user-id or otherwise privileged program cannot be started anew: its "
                            "environment is not to be trusted; use SPORK_FORK");
     int code = spork__fd_pipe(ack) != 0 ? errno : 0;
     if (code == 0) {
-        snprintf(ours, sizeof ours, "%s=%d:%d:%d:%016" PRIx64, variable, (int)launch->record->handle, ack[1], (int)getpid(),
-                 launch->nonce);
+        snprintf(ours, sizeof ours, "%s=%d:%d:%d:%016" PRIx64, variable, (int)launch->record->handle, ack[1],
+                 (int)getpid(), launch->nonce);
         for (size_t i = 0; i < launch->given_count; i++) launch->given_there[i] = launch->given[i];
         char **environment = make_environment(ours);
         code = environment == NULL ? ENOMEM : spawn(launch, file, environment, ack[1], &pid);
@@ -131,7 +133,8 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
         *child = (spork__child){pid, 0, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack[0]};
     } else {
         spork__fd_close(ack[0]);
-        status = spork__fail_os(code, "%s cannot be started", launch->executable != NULL ? file : spork__os_program_path());
+        status =
+            spork__fail_os(code, "%s cannot be started", launch->executable != NULL ? file : spork__os_program_path());
     }
     return status;
 }
@@ -144,8 +147,8 @@ spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, s
     if (ready == 0) return SPORK__ACK_TIMEOUT;
     char text[512];
     ssize_t n = 0;
-    if (ready & 1 || spork__fd_wait((int)child->ack, -1, 0) != 0)
-        do n = read((int)child->ack, text, sizeof text - 1);
+    if (ready & 1 || spork__fd_wait((int)child->ack, -1, 0) != 0) do
+            n = read((int)child->ack, text, sizeof text - 1);
         while (n < 0 && errno == EINTR);
     spork__os_lock(SPORK__LOCK_START); /* no fork between the two: it would copy the descriptor, but not its number */
     child->ack = spork__fd_close((int)child->ack);

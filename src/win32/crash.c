@@ -22,7 +22,10 @@ static LONG WINAPI on_any(EXCEPTION_POINTERS *about)
 static int posix_number(int number) { return number == SIGABRT ? 6 : number; }
 
 /* abort() and raise() of what nobody handles: the C library would end the process with 3, whatever it was. */
-static void on_signal(int number) { TerminateProcess(GetCurrentProcess(), SPORK__SIGNAL_EXIT | (UINT)posix_number(number)); }
+static void on_signal(int number)
+{
+    TerminateProcess(GetCurrentProcess(), SPORK__SIGNAL_EXIT | (UINT)posix_number(number));
+}
 
 void spork__crash_install(void)
 {

@@ -11,7 +11,8 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
 
 int spork__os_plain_fork(void)
 {
-    spork__fail(SPORK_UNSUPPORTED, "spork_fork: Windows has no fork; put what the child does into a function and start that: "
+    spork__fail(SPORK_UNSUPPORTED,
+                "spork_fork: Windows has no fork; put what the child does into a function and start that: "
                 "spork_process_start(spork_process_new(function, spork_pack(...)))");
     return -1;
 }

@@ -43,7 +43,8 @@ uint64_t spork__os_start_time(int pid)
 bool spork__os_process_alive(int pid, uint64_t start)
 {
     HANDLE process = OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)pid);
-    if (process == NULL) return GetLastError() != ERROR_INVALID_PARAMETER; /* no such process; every other failure is doubt */
+    if (process == NULL)
+        return GetLastError() != ERROR_INVALID_PARAMETER; /* no such process; every other failure is doubt */
     uint64_t now = start != 0 ? creation(process) : 0;
     bool alive = (now == 0 || now == start) && WaitForSingleObject(process, 0) != WAIT_OBJECT_0;
     CloseHandle(process);

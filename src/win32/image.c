@@ -18,7 +18,10 @@ typedef struct bytes {
     const IMAGE_SECTION_HEADER *sections;
 } bytes;
 
-static bool inside(const bytes *b, uint64_t offset, uint64_t size) { return offset <= b->size && size <= b->size - offset; }
+static bool inside(const bytes *b, uint64_t offset, uint64_t size)
+{
+    return offset <= b->size && size <= b->size - offset;
+}
 
 /* `size` bytes at a relative virtual address; NULL if they are not there. */
 static const void *at(const bytes *b, uint32_t rva, uint32_t size)
@@ -28,7 +31,8 @@ static const void *at(const bytes *b, uint32_t rva, uint32_t size)
         const IMAGE_SECTION_HEADER *s = &b->sections[i];
         if (rva < s->VirtualAddress || rva - s->VirtualAddress >= s->SizeOfRawData) continue;
         uint64_t offset = (uint64_t)s->PointerToRawData + (rva - s->VirtualAddress);
-        return size <= s->SizeOfRawData - (rva - s->VirtualAddress) && inside(b, offset, size) ? b->base + offset : NULL;
+        return size <= s->SizeOfRawData - (rva - s->VirtualAddress) && inside(b, offset, size) ? b->base + offset
+                                                                                               : NULL;
     }
     return NULL;
 }
@@ -36,11 +40,12 @@ static const void *at(const bytes *b, uint32_t rva, uint32_t size)
 static bool open_headers(bytes *b)
 {
     const IMAGE_DOS_HEADER *dos = (const void *)b->base;
-    if (!inside(b, 0, sizeof *dos) || dos->e_magic != IMAGE_DOS_SIGNATURE || dos->e_lfanew <= 0 || dos->e_lfanew % 4 != 0 ||
-        !inside(b, (uint64_t)dos->e_lfanew, sizeof *b->nt))
+    if (!inside(b, 0, sizeof *dos) || dos->e_magic != IMAGE_DOS_SIGNATURE || dos->e_lfanew <= 0 ||
+        dos->e_lfanew % 4 != 0 || !inside(b, (uint64_t)dos->e_lfanew, sizeof *b->nt))
         return false;
     b->nt = (const void *)(b->base + dos->e_lfanew);
-    if (b->nt->Signature != IMAGE_NT_SIGNATURE || b->nt->OptionalHeader.Magic != IMAGE_NT_OPTIONAL_HDR_MAGIC) return false;
+    if (b->nt->Signature != IMAGE_NT_SIGNATURE || b->nt->OptionalHeader.Magic != IMAGE_NT_OPTIONAL_HDR_MAGIC)
+        return false;
     b->sections = IMAGE_FIRST_SECTION(b->nt);
     return inside(b, (uint64_t)((const unsigned char *)b->sections - b->base),
                   (uint64_t)b->nt->FileHeader.NumberOfSections * sizeof *b->sections);
@@ -53,7 +58,8 @@ static bool code_view(const bytes *b, uint8_t identity[SPORK__IDENTITY_SIZE])
     for (uint32_t i = 0; i < d.Size / sizeof(IMAGE_DEBUG_DIRECTORY); i++) {
         const IMAGE_DEBUG_DIRECTORY *entry = at(b, d.VirtualAddress + i * (uint32_t)sizeof *entry, sizeof *entry);
         if (entry == NULL) return false;
-        const unsigned char *record = entry->Type == IMAGE_DEBUG_TYPE_CODEVIEW ? at(b, entry->AddressOfRawData, 24) : NULL;
+        const unsigned char *record =
+            entry->Type == IMAGE_DEBUG_TYPE_CODEVIEW ? at(b, entry->AddressOfRawData, 24) : NULL;
         if (record == NULL || memcmp(record, "RSDS", 4) != 0) continue;
         memcpy(identity, record + 4, SPORK__IDENTITY_SIZE); /* GUID and age */
         return true;
@@ -70,12 +76,14 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
 static void hash_image(const bytes *b, uint8_t identity[SPORK__IDENTITY_SIZE])
 {
     const IMAGE_OPTIONAL_HEADER *o = &b->nt->OptionalHeader; /* not its ImageBase, which the loader writes */
-    uint32_t shape[] = {b->nt->FileHeader.TimeDateStamp, o->CheckSum, o->SizeOfImage, o->AddressOfEntryPoint, o->SizeOfCode};
+    uint32_t shape[] = {b->nt->FileHeader.TimeDateStamp, o->CheckSum, o->SizeOfImage, o->AddressOfEntryPoint,
+                        o->SizeOfCode};
     uint64_t hash[2];
     hash[0] = mix(0xcbf29ce484222325u, shape, sizeof shape);
     hash[0] = mix(hash[0], b->sections, b->nt->FileHeader.NumberOfSections * sizeof *b->sections);
     hash[1] = ~hash[0];
-    for (unsigned i = 0; sizeof(void *) == 8 && i < b->nt->FileHeader.NumberOfSections; i++) { /* 32-bit code is relocated */
+    for (unsigned i = 0; sizeof(void *) == 8 && i < b->nt->FileHeader.NumberOfSections;
+         i++) { /* 32-bit code is relocated */
         const IMAGE_SECTION_HEADER *s = &b->sections[i];
         uint32_t size = s->Misc.VirtualSize < s->SizeOfRawData ? s->Misc.VirtualSize : s->SizeOfRawData;
         const void *code = s->Characteristics & IMAGE_SCN_CNT_CODE ? at(b, s->VirtualAddress, size) : NULL;
@@ -106,7 +114,9 @@ spork_status spork__os_image_file_identity(const char *path, uint8_t identity[SP
     if (!spork__wide(path, wide, 1024)) return spork__fail(SPORK_INVALID, "%s is no path", path);
     HANDLE file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL, OPEN_EXISTING, 0, NULL);
     if (file == INVALID_HANDLE_VALUE) return SPORK__FAIL("%s", path);
-    HANDLE section = GetFileSizeEx(file, &size) && size.QuadPart > 0 ? CreateFileMappingW(file, NULL, PAGE_READONLY, 0, 0, NULL) : NULL;
+    HANDLE section = GetFileSizeEx(file, &size) && size.QuadPart > 0
+                         ? CreateFileMappingW(file, NULL, PAGE_READONLY, 0, 0, NULL)
+                         : NULL;
     const void *data = section != NULL ? MapViewOfFile(section, FILE_MAP_READ, 0, 0, 0) : NULL;
     bytes b = {data, true, (size_t)size.QuadPart, NULL, NULL};
     bool done = data != NULL && identify(&b, identity);
@@ -125,7 +135,8 @@ static bool holds_code(HMODULE module, uintptr_t address)
     for (unsigned i = 0; i < b.nt->FileHeader.NumberOfSections; i++) {
         const IMAGE_SECTION_HEADER *s = &b.sections[i];
         uintptr_t begin = (uintptr_t)module + s->VirtualAddress;
-        if (s->Characteristics & IMAGE_SCN_MEM_EXECUTE && address >= begin && address - begin < s->Misc.VirtualSize) return true;
+        if (s->Characteristics & IMAGE_SCN_MEM_EXECUTE && address >= begin && address - begin < s->Misc.VirtualSize)
+            return true;
     }
     return false;
 }
@@ -138,7 +149,8 @@ static spork_status describe(HMODULE module, bool with_identity, spork__os_image
     if (!with_identity) return SPORK_OK;
     DWORD n = GetModuleFileNameW(module, wide, 1024);
     if (n == 0 || n == 1024 || !spork__narrow(wide, image->path, sizeof image->path)) image->path[0] = 0;
-    return identify_module(module, image->identity) ? SPORK_OK : spork__fail(SPORK_INTERNAL, "%s is no image", image->path);
+    return identify_module(module, image->identity) ? SPORK_OK
+                                                    : spork__fail(SPORK_INTERNAL, "%s is no image", image->path);
 }
 
 spork_status spork__os_image_of(uintptr_t address, bool with_identity, spork__os_image *image)
@@ -154,8 +166,8 @@ spork_status spork__os_image_of(uintptr_t address, bool with_identity, spork__os
 static bool matches(HMODULE module, const spork__os_image *wanted)
 {
     uint8_t identity[SPORK__IDENTITY_SIZE];
-    return module != NULL && (module == GetModuleHandleW(NULL)) == wanted->is_program && identify_module(module, identity) &&
-           memcmp(identity, wanted->identity, sizeof identity) == 0;
+    return module != NULL && (module == GetModuleHandleW(NULL)) == wanted->is_program &&
+           identify_module(module, identity) && memcmp(identity, wanted->identity, sizeof identity) == 0;
 }
 
 bool spork__os_image_holds_code(uintptr_t address)

@@ -15,9 +15,11 @@
 #include "platform.h"
 
 /* Every system call that can fail goes through this door, so that the n-th can be made to fail. */
-#define SPORK__SYS(call) (spork__fault(SPORK__FAULT_SYSTEM) ? (SetLastError((DWORD)spork__fault_code()), FALSE) : (call))
+#define SPORK__SYS(call)                                                                                               \
+    (spork__fault(SPORK__FAULT_SYSTEM) ? (SetLastError((DWORD)spork__fault_code()), FALSE) : (call))
 /* The same for those that return a handle or a pointer. */
-#define SPORK__SYS_HANDLE(call) (spork__fault(SPORK__FAULT_SYSTEM) ? (SetLastError((DWORD)spork__fault_code()), NULL) : (call))
+#define SPORK__SYS_HANDLE(call)                                                                                        \
+    (spork__fault(SPORK__FAULT_SYSTEM) ? (SetLastError((DWORD)spork__fault_code()), NULL) : (call))
 
 static inline HANDLE spork__handle(spork_native native) { return (HANDLE)native; }
 static inline spork_native spork__native(HANDLE handle)

@@ -18,7 +18,8 @@ spork_status spork__os_check_limits(const spork__limits *limits)
     DWORD wanted = (limits->max_memory != 0 ? JOB_OBJECT_LIMIT_PROCESS_MEMORY : 0) |
                    (limits->max_cpu_ms != 0 ? JOB_OBJECT_LIMIT_PROCESS_TIME : 0);
     if (told && (now.BasicLimitInformation.LimitFlags & wanted) == wanted) return SPORK_OK;
-    return spork__fail(SPORK_UNSUPPORTED, "max_memory, max_cpu_ms: this system does not enforce the limits of job objects");
+    return spork__fail(SPORK_UNSUPPORTED,
+                       "max_memory, max_cpu_ms: this system does not enforce the limits of job objects");
 }
 
 /* Handles came by an explicit list, signals and limits do not travel: what is left is that nothing is inherited further. */
@@ -73,7 +74,8 @@ spork_status spork__os_reap(spork__child *child, spork__end *end)
     HANDLE process = spork__handle(child->handle);
     memset(end, 0, sizeof *end);
     end->exitcode = SPORK_RUNNING;
-    if (WaitForSingleObject(process, 0) == WAIT_TIMEOUT) return SPORK_TIMEOUT; /* 259 is a legal exit code: not by that */
+    if (WaitForSingleObject(process, 0) == WAIT_TIMEOUT)
+        return SPORK_TIMEOUT; /* 259 is a legal exit code: not by that */
     if (!GetExitCodeProcess(process, &code)) code = 0xFFFFFFFF;
     end->native = code;
     end->exitcode = decode(code, child->job != SPORK__NO_HANDLE);
@@ -89,7 +91,8 @@ spork_status spork__os_reap(spork__child *child, spork__end *end)
 spork_status spork__os_signal(spork__child *child, spork__signal signal)
 {
     if (signal == SPORK__INTERRUPT)
-        return SetEvent(spork__handle(child->interrupt)) ? SPORK_OK : SPORK__FAIL("process %d cannot be interrupted", child->pid);
+        return SetEvent(spork__handle(child->interrupt)) ? SPORK_OK
+                                                         : SPORK__FAIL("process %d cannot be interrupted", child->pid);
     UINT number = signal == SPORK__KILL ? 9 : 15;
     if (SPORK__SYS(TerminateProcess(spork__handle(child->handle), SPORK__SIGNAL_EXIT | number))) return SPORK_OK;
     /* access is denied to one that has just ended */

@@ -75,8 +75,8 @@ uint64_t spork__os_surroundings(void) { return 0; } /* only fork servers live lo
 const char *spork__os_error_text(int64_t code, char *buffer, size_t size)
 {
     wchar_t wide[200];
-    DWORD n = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK, NULL,
-                             (DWORD)code, 0, wide, 200, NULL);
+    DWORD n = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK,
+                             NULL, (DWORD)code, 0, wide, 200, NULL);
     while (n > 0 && (wide[n - 1] == L' ' || wide[n - 1] == L'.')) wide[--n] = 0;
     if (n == 0 || !spork__narrow(wide, buffer, size)) snprintf(buffer, size, "error %lld", (long long)code);
     return buffer;

@@ -90,8 +90,10 @@ static spork_status lend(creation *c, const spork__launch *launch)
 static void clean_up(creation *c)
 {
     for (size_t i = 0; i < c->count; i++) {
-        if (i < c->duplicates) CloseHandle(c->list[i]);
-        else if (!c->was_inheritable[i]) SetHandleInformation(c->list[i], HANDLE_FLAG_INHERIT, 0);
+        if (i < c->duplicates)
+            CloseHandle(c->list[i]);
+        else if (!c->was_inheritable[i])
+            SetHandleInformation(c->list[i], HANDLE_FLAG_INHERIT, 0);
     }
     if (c->attributes != NULL) DeleteProcThreadAttributeList(c->attributes);
     spork__free(c->attributes);
@@ -112,8 +114,8 @@ static spork_status set_attributes(creation *c, size_t job_count)
     }
     if (!SPORK__SYS(UpdateProcThreadAttribute(c->attributes, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, c->list,
                                               c->count * sizeof *c->list, NULL, NULL)) ||
-        (job_count > 0 && !SPORK__SYS(UpdateProcThreadAttribute(c->attributes, 0, PROC_THREAD_ATTRIBUTE_JOB_LIST, c->jobs,
-                                                                job_count * sizeof *c->jobs, NULL, NULL))))
+        (job_count > 0 && !SPORK__SYS(UpdateProcThreadAttribute(c->attributes, 0, PROC_THREAD_ATTRIBUTE_JOB_LIST,
+                                                                c->jobs, job_count * sizeof *c->jobs, NULL, NULL))))
         return SPORK__FAIL("a child's handles and jobs cannot be set");
     return SPORK_OK;
 }
@@ -172,16 +174,19 @@ static spork_status create(creation *c, const spork__launch *launch, PROCESS_INF
     startup.StartupInfo.hStdError = c->standard[2];
     startup.lpAttributeList = c->attributes;
     DWORD flags = EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT;
-    if (GetConsoleWindow() == NULL) flags |= CREATE_NO_WINDOW; /* else a console child of a window program would flash one */
+    if (GetConsoleWindow() == NULL)
+        flags |= CREATE_NO_WINDOW; /* else a console child of a window program would flash one */
     if (launch->outlive_parent && in_a_job()) flags |= CREATE_BREAKAWAY_FROM_JOB; /* our parent's, which allows it */
-    BOOL ok = SPORK__SYS(CreateProcessW(path, command, NULL, NULL, TRUE, flags, environment, NULL, &startup.StartupInfo, made));
+    BOOL ok = SPORK__SYS(
+        CreateProcessW(path, command, NULL, NULL, TRUE, flags, environment, NULL, &startup.StartupInfo, made));
     spork_status status = ok ? SPORK_OK : SPORK__FAIL("%s cannot be started", file);
     spork__free(environment);
     return status;
 }
 
 /* Under SPORK__LOCK_START. */
-static spork_status spawn(const spork__launch *launch, HANDLE ack, HANDLE interrupt, HANDLE limit_job, PROCESS_INFORMATION *made)
+static spork_status spawn(const spork__launch *launch, HANDLE ack, HANDLE interrupt, HANDLE limit_job,
+                          PROCESS_INFORMATION *made)
 {
     creation c;
     memset(&c, 0, sizeof c);
@@ -213,8 +218,9 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
     CloseHandle(ack_write);
     if (status == SPORK_OK) {
         CloseHandle(made.hThread);
-        *child = (spork__child){(int)made.dwProcessId, 0, spork__native(made.hProcess), spork__native(limit_job),
-                                spork__native(interrupt), spork__native(ack_read)};
+        *child = (spork__child){(int)made.dwProcessId,        0,
+                                spork__native(made.hProcess), spork__native(limit_job),
+                                spork__native(interrupt),     spork__native(ack_read)};
         return SPORK_OK;
     }
     CloseHandle(ack_read);
@@ -235,7 +241,8 @@ static spork__ack read_ack(HANDLE pipe, HANDLE process, int timeout_ms, char *te
     DWORD code = done ? 0 : GetLastError(), woke = WAIT_OBJECT_0;
     if (code == ERROR_IO_PENDING) {
         woke = WaitForMultipleObjects(2, both, FALSE, timeout_ms < 0 ? INFINITE : (DWORD)timeout_ms);
-        if (woke == WAIT_OBJECT_0 + 1) woke = WaitForSingleObject(o.hEvent, 100) == WAIT_OBJECT_0 ? WAIT_OBJECT_0 : woke; /* its last words */
+        if (woke == WAIT_OBJECT_0 + 1)
+            woke = WaitForSingleObject(o.hEvent, 100) == WAIT_OBJECT_0 ? WAIT_OBJECT_0 : woke; /* its last words */
         if (woke != WAIT_OBJECT_0) CancelIoEx(pipe, &o);
     }
     bool have = (done || code == ERROR_IO_PENDING) && GetOverlappedResult(pipe, &o, got, TRUE);
@@ -247,7 +254,8 @@ spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, s
 {
     char text[512];
     DWORD got = 0;
-    spork__ack ack = read_ack(spork__handle(child->ack), spork__handle(child->handle), timeout_ms, text, sizeof text - 1, &got);
+    spork__ack ack =
+        read_ack(spork__handle(child->ack), spork__handle(child->handle), timeout_ms, text, sizeof text - 1, &got);
     if (ack == SPORK__ACK_TIMEOUT) return ack;
     spork__os_handle_close(child->ack);
     child->ack = SPORK__NO_HANDLE;
@@ -266,7 +274,8 @@ spork_status spork__os_bootstrap(spork__block *record, spork_native *ack, uint64
     unsigned long parent;
     DWORD n = GetEnvironmentVariableW(variable, value, 160);
     if (n == 0 || n >= 160) return SPORK_NOT_FOUND;
-    int fields = swscanf(value, L"%llu:%llu:%llu:%lu:%" SCNx64, &record_handle, &ack_handle, &interrupt, &parent, nonce);
+    int fields =
+        swscanf(value, L"%llu:%llu:%llu:%lu:%" SCNx64, &record_handle, &ack_handle, &interrupt, &parent, nonce);
     SetEnvironmentVariableW(variable, NULL); /* it is not for those whom this process starts */
     _wputenv(L"SPORK_BOOTSTRAP=");           /* the C library has a copy */
     if (fields != 5 || parent != (unsigned long)spork__os_getppid()) return SPORK_NOT_FOUND;
@@ -290,6 +299,7 @@ void spork__os_acknowledge(spork_native ack, const char *message)
     if (ack == SPORK__NO_HANDLE) return;
     int n = snprintf(text, sizeof text, "%c%s", message == NULL ? '+' : '-', message == NULL ? "" : message);
     DWORD size = n < (int)sizeof text ? (DWORD)n : (DWORD)sizeof text - 1;
-    if (!WriteFile(spork__handle(ack), text, size, &written, NULL)) spork__os_exit(1); /* the parent takes us for dead */
+    if (!WriteFile(spork__handle(ack), text, size, &written, NULL))
+        spork__os_exit(1); /* the parent takes us for dead */
     CloseHandle(spork__handle(ack));
 }

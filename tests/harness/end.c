@@ -76,7 +76,8 @@ static harness_end *new_end(spork_native native)
 #if defined(__GNUC__)
 __attribute__((constructor))
 #endif
-static void know(void)
+static void
+know(void)
 {
     spork__kind_add(&kind);
 }
@@ -102,7 +103,10 @@ int harness_ends(void) { return ends_alive; }
 spork_item harness_give(harness_end *e) { return spork__item(HARNESS_KIND, e, 0, 1); }
 spork_slot harness_take(harness_end **e) { return spork__slot(HARNESS_KIND, e, 0, NULL); }
 spork_native harness_end_native(const harness_end *e) { return e->native; }
-spork_status harness_end_check(const harness_end *e) { return spork__object_check(&e->object, &kind, "harness_end_check"); }
+spork_status harness_end_check(const harness_end *e)
+{
+    return spork__object_check(&e->object, &kind, "harness_end_check");
+}
 
 #ifdef _WIN32
 
@@ -126,7 +130,8 @@ long harness_read(harness_end *e, void *data, size_t size)
 {
     DWORD n = 0, there = 0;
     for (double end = spork_time() + 10; spork_time() < end; Sleep(1)) {
-        if (!PeekNamedPipe((HANDLE)e->native, NULL, 0, NULL, &there, NULL)) return GetLastError() == ERROR_BROKEN_PIPE ? 0 : -1;
+        if (!PeekNamedPipe((HANDLE)e->native, NULL, 0, NULL, &there, NULL))
+            return GetLastError() == ERROR_BROKEN_PIPE ? 0 : -1;
         if (there > 0) return ReadFile((HANDLE)e->native, data, (DWORD)size, &n, NULL) ? (long)n : -1;
     }
     return -1;

@@ -2,9 +2,10 @@
 #ifdef _WIN32
 #define _WIN32_WINNT 0x0A00
 #include <windows.h>
+
+#include <fcntl.h>
 #include <io.h>
 #include <psapi.h>
-#include <fcntl.h>
 #else
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -272,8 +273,10 @@ void harness_thread_join(harness_thread *t)
 
 void harness_setenv(const char *name, const char *value)
 {
-    if (value != NULL) setenv(name, value, 1);
-    else unsetenv(name);
+    if (value != NULL)
+        setenv(name, value, 1);
+    else
+        unsetenv(name);
 }
 
 void harness_stdin(harness_end *end) { dup2((int)harness_end_native(end), 0); }

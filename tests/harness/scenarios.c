@@ -169,8 +169,15 @@ static int loops(const char *argument)
 }
 
 static const scenario scenarios[] = {
-    {"no_init", no_init},   {"lines", lines}, {"unwritten", unwritten}, {"join_at_exit", join_at_exit}, {"daemon_at_exit", daemon_at_exit},
-    {"bounded_exit", bounded_exit}, {"tree", tree},   {"deaf", deaf_child},     {"loops", loops},
+    {"no_init", no_init},
+    {"lines", lines},
+    {"unwritten", unwritten},
+    {"join_at_exit", join_at_exit},
+    {"daemon_at_exit", daemon_at_exit},
+    {"bounded_exit", bounded_exit},
+    {"tree", tree},
+    {"deaf", deaf_child},
+    {"loops", loops},
 };
 
 int harness_scenario(const char *name, const char *argument)

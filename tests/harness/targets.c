@@ -158,9 +158,10 @@ struct shape {
 bool harness_all_values(spork_process **process)
 {
     struct shape shape = {3, -4, "shape"};
-    *process = spork_process_new(target_values, spork_pack(INT8_MIN, (uint64_t)UINT64_MAX, "h\xc3\xa9llo", "", 2.5, true,
-                                                           spork_array(numbers, 3), spork_struct(&shape),
-                                                           spork_bytes_of("\0\1\2", 3), spork_array((const int *)NULL, 0)));
+    *process =
+        spork_process_new(target_values, spork_pack(INT8_MIN, (uint64_t)UINT64_MAX, "h\xc3\xa9llo", "", 2.5, true,
+                                                    spork_array(numbers, 3), spork_struct(&shape),
+                                                    spork_bytes_of("\0\1\2", 3), spork_array((const int *)NULL, 0)));
     return *process != NULL;
 }
 
@@ -176,11 +177,12 @@ int target_values(const spork_args *args)
     size_t count, none;
     struct shape shape;
     spork_bytes bytes;
-    if (spork_unpack(args, &i8, &u64, &text, &empty, &f, &b, spork_array_into(&array, &count), spork_struct_into(&shape), &bytes,
-                     spork_array_into(&nothing, &none)) != SPORK_OK)
+    if (spork_unpack(args, &i8, &u64, &text, &empty, &f, &b, spork_array_into(&array, &count),
+                     spork_struct_into(&shape), &bytes, spork_array_into(&nothing, &none)) != SPORK_OK)
         return 1;
     if (i8 != INT8_MIN || u64 != UINT64_MAX || strcmp(text, "h\xc3\xa9llo") != 0 || empty[0] != 0) return 2;
-    if (memcmp(&f, &(double){2.5}, sizeof f) != 0 || !b || count != 3 || memcmp(array, numbers, sizeof numbers) != 0) return 3;
+    if (memcmp(&f, &(double){2.5}, sizeof f) != 0 || !b || count != 3 || memcmp(array, numbers, sizeof numbers) != 0)
+        return 3;
     if ((uintptr_t)array % 16 != 0 || shape.x != 3 || shape.y != -4 || strcmp(shape.name, "shape") != 0) return 4;
     return bytes.size == 3 && memcmp(bytes.data, "\0\1\2", 3) == 0 && none == 0 ? 0 : 5;
 }
@@ -354,7 +356,8 @@ int target_foreign_fork(const spork_args *args)
     int pid = fork(), status = 0;
     if (pid == 0) {
         spork_process *p = spork_process_new(target_return, spork_pack(7));
-        bool good = spork_process_start(p) == SPORK_OK && spork_process_join(p, 5000) == SPORK_OK && spork_process_exitcode(p) == 7;
+        bool good = spork_process_start(p) == SPORK_OK && spork_process_join(p, 5000) == SPORK_OK &&
+                    spork_process_exitcode(p) == 7;
         if (!good) fprintf(stderr, "%s\n", spork_error());
         _exit(good ? 0 : 1);
     }
