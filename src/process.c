@@ -21,8 +21,9 @@ static struct {
     spork_process *first; /* all that own descriptors: started and not yet destroyed; also those that were let go */
     unsigned count;       /* names: Process-N */
     spork_start_method method;
-    char *executable; /* NULL: this program */
 } all;                /* under SPORK__LOCK_CHILDREN */
+
+static char executable[SPORK__PATH_MAX]; /* "": this program. Apart, to keep what every child touches together */
 
 static spork_process ourselves = {
     .relation = SPORK__OURSELVES, .state = SPORK__PROCESS_RUNNING, .name = (char *)"MainProcess"};
@@ -31,11 +32,11 @@ static bool have_parent;
 
 /* ---- settings ---- */
 
-void spork__process_settings(spork_start_method *method, char executable[SPORK__PATH_MAX])
+void spork__process_settings(spork_start_method *method, char to[SPORK__PATH_MAX])
 {
     spork__os_lock(SPORK__LOCK_CHILDREN);
     *method = all.method;
-    snprintf(executable, SPORK__PATH_MAX, "%s", all.executable != NULL ? all.executable : "");
+    memcpy(to, executable, sizeof executable);
     spork__os_unlock(SPORK__LOCK_CHILDREN);
 }
 
@@ -83,20 +84,16 @@ spork_start_method spork_get_start_method(void)
 
 spork_status spork_set_executable(const char *path)
 {
-    char *copy = NULL;
     if (path != NULL) {
         if (!spork__os_file_exists(path))
             return spork__fail(SPORK_NOT_FOUND, "spork_set_executable: there is no file %s", path);
         if (strlen(path) >= SPORK__PATH_MAX)
             return spork__fail(SPORK_TOO_LARGE, "spork_set_executable: the path is too long");
-        if ((copy = spork__strdup(path, "the executable's path")) == NULL) return SPORK_NO_MEMORY;
     }
     spork__os_lock(SPORK__LOCK_CHILDREN);
-    char *old = all.executable;
-    all.executable = copy;
+    memcpy(executable, path != NULL ? path : "", path != NULL ? strlen(path) + 1 : 1);
     spork__os_unlock(SPORK__LOCK_CHILDREN);
-    spork__free(old); /* starts have copies */
-    return SPORK_OK;  /* a fork server of another program is retired at the next start */
+    return SPORK_OK; /* a fork server of another program is retired at the next start */
 }
 
 /* ---- the list ---- */
@@ -501,8 +498,7 @@ spork_status spork__process_become(const spork__startup *startup)
     spork__log_name(startup->name);
     if (startup->handles != NULL) { /* spawned: settings and the tree do not come by themselves */
         all.method = startup->method;
-        if (startup->executable != NULL && (all.executable = spork__strdup(startup->executable, "a path")) == NULL)
-            return SPORK_NO_MEMORY;
+        if (startup->executable != NULL) snprintf(executable, sizeof executable, "%s", startup->executable);
         status = spork__tree_map((spork_native)startup->handles[SPORK__GIVEN_TREE]);
     }
     return status;

@@ -15,40 +15,40 @@
 #include <mach-o/dyld.h>
 #endif
 
-#include "alloc.h"
-
 extern char **environ;
 
 static struct {
     int fd; /* Linux: on the program file, which may be replaced or deleted meanwhile */
     char file[40];
-    char *path, *argv0;
-} program = {.fd = -1, .path = (char *)"", .argv0 = (char *)""};
+} program = {.fd = -1};
+/* Not allocated: a plug-in's copy of the library may be unloaded, and nobody would free them. */
+static char program_path[1024], program_argv0[1024];
 
-const char *spork__program_file(void) { return program.fd >= 0 ? program.file : program.path; }
+const char *spork__program_file(void) { return program.fd >= 0 ? program.file : program_path; }
 int spork__program_fd(void) { return program.fd; }
-const char *spork__program_argv0(void) { return program.argv0[0] != 0 ? program.argv0 : program.path; }
-const char *spork__os_program_path(void) { return program.path; }
+const char *spork__program_argv0(void) { return program_argv0[0] != 0 ? program_argv0 : program_path; }
+const char *spork__os_program_path(void) { return program_path; }
 
 spork_status spork__os_remember_program(const char *argv0)
 {
-    char path[PATH_MAX];
-    if (argv0 != NULL && (program.argv0 = spork__strdup(argv0, "the program's name")) == NULL) return SPORK_NO_MEMORY;
+    char *path = program_path;
+    if (argv0 != NULL && strlen(argv0) < sizeof program_argv0) memcpy(program_argv0, argv0, strlen(argv0) + 1);
 #ifdef __APPLE__
-    uint32_t size = sizeof path;
+    uint32_t size = sizeof program_path;
     if (_NSGetExecutablePath(path, &size) != 0) return spork__fail(SPORK_TOO_LARGE, "the program's path is too long");
 #else
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    ssize_t n = readlink("/proc/self/exe", path, sizeof program_path - 1);
     path[n > 0 ? n : 0] = 0;
     /* Not the path: a file put in its place would be another program. And not /proc/self/exe itself at the time of a start:
      * under valgrind that is valgrind. */
     program.fd = spork__fd_private(SPORK__SYS(open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));
     if (program.fd >= 0)
         snprintf(program.file, sizeof program.file, "/proc/self/fd/%d", program.fd);
-    else if (argv0 != NULL && path[0] == 0 && realpath(argv0, path) == NULL)
-        path[0] = 0;
+    else if (argv0 != NULL && path[0] == 0) {
+        char real[PATH_MAX];
+        if (realpath(argv0, real) != NULL && strlen(real) < sizeof program_path) memcpy(path, real, strlen(real) + 1);
+    }
 #endif
-    if ((program.path = spork__strdup(path, "the program's path")) == NULL) return SPORK_NO_MEMORY;
     return SPORK_OK; /* without a program file only fork works; spawn says so */
 }
 
