@@ -169,7 +169,7 @@ static _Noreturn void child_like_spork(void)
     _exit(0);
 }
 
-/* The system calls of Spork's fork, as strace shows them, and nothing besides: the difference is what Spork itself costs. */
+/* The system calls of Spork's fork, as strace shows them, and nothing besides. */
 static double fork_like_spork(void)
 {
     sigset_t all, before;

@@ -28,7 +28,7 @@ typedef struct bench_case {
 void bench_begin(int argc, char **argv, const char *title);
 /* Rounds for cases that can afford that share of all rounds; 5 at least. */
 int bench_rounds(double share);
-/* Runs the cases in turns, and back in the next round: none always comes after the same one. Another run adds rounds. */
+/* Runs the cases in turns, backwards in every other round: none always follows the same one. Another run adds to it. */
 void bench_run(bench_case *const *cases, size_t count, int rounds);
 /* A value that somebody else measured. */
 void bench_add(bench_case *c, double value);

@@ -33,24 +33,27 @@ static void refuse(spork_native ack)
 
 /* From a record that was read to the running target; the same in a spawned child and in a fork server's. `served` is NULL in
  * the former. */
-static void run_child(spork__startup *startup, spork_native ack, const spork__served *served, void *control)
+static void run_child(spork__startup *startup, uintptr_t address, spork_native ack, const spork__served *served,
+                      void *control)
 {
-    uintptr_t address = 0;
     size_t keep_count = startup->handle_count + startup->pass_count + 1;
-    int64_t *keep = spork__alloc(keep_count * sizeof *keep, "a child's handles");
-    if (keep == NULL) refuse(ack);
-    memcpy(keep, startup->handles, (keep_count - 1) * sizeof *keep);
-    keep[keep_count - 1] = ack;
-    spork__adopt adopt = {.close_others = served == NULL, /* a server's child has nothing else to close */
+    int64_t *keep = NULL;
+    if (served == NULL) { /* a server's child has nothing else to close */
+        if ((keep = spork__alloc(keep_count * sizeof *keep, "a child's handles")) == NULL) refuse(ack);
+        memcpy(keep, startup->handles, (keep_count - 1) * sizeof *keep);
+        keep[keep_count - 1] = ack;
+    }
+    spork__adopt adopt = {.close_others = keep != NULL,
                           .keep = keep,
-                          .keep_count = keep_count,
+                          .keep_count = keep != NULL ? keep_count : 0,
                           .lifeline = (spork_native)startup->handles[SPORK__GIVEN_LIFELINE],
                           .limits = startup->limits};
     if (spork__os_adopt(&adopt) != SPORK_OK) refuse(ack);
     spork__free(keep);
     if (served == NULL && spork__os_remember_program(NULL) != SPORK_OK) refuse(ack);
     spork__child_is_one();
-    if (spork__process_become(startup) != SPORK_OK || spork__function_import(startup->function, &address) != SPORK_OK ||
+    if (spork__process_become(startup) != SPORK_OK ||
+        (address == 0 && spork__function_import(startup->function, &address) != SPORK_OK) ||
         spork__objects_take(&startup->args, startup->handles + SPORK__GIVEN_OBJECTS,
                             startup->handle_count - SPORK__GIVEN_OBJECTS) != SPORK_OK)
         refuse(ack);
@@ -66,11 +69,26 @@ static void run_child(spork__startup *startup, spork_native ack, const spork__se
     spork__child_run(&work);
 }
 
+/* A server's next child, as far as it is known before the fork. */
+static struct {
+    spork__startup startup;
+    bool readable;
+    uintptr_t address; /* 0: still to be looked for; a library is loaded in the child that asks for it, not here */
+} next;
+
+static void prepare(void *bytes, size_t size)
+{
+    next.readable = spork__record_read(bytes, size, &next.startup) == SPORK_OK;
+    next.address = 0;
+    if (next.readable && next.startup.function->is_program &&
+        spork__function_import(next.startup.function, &next.address) != SPORK_OK)
+        next.address = 0; /* the child finds out again, and says so */
+}
+
 /* A fork server: serves, and comes back from that only in a child. */
 static void run_server(void *bytes, spork__startup *startup, spork_native ack)
 {
-    static spork__startup child;
-    static spork__served served;
+    static spork__served served = {.prepare = prepare};
     int64_t keep[] = {startup->handles[SPORK__GIVEN_LIFELINE], startup->handles[SPORK__GIVEN_OBJECTS],
                       startup->handles[SPORK__GIVEN_TREE], ack};
     spork__adopt adopt = {.close_others = true, .keep = keep, .keep_count = 4, .lifeline = SPORK__NO_HANDLE};
@@ -83,14 +101,15 @@ static void run_server(void *bytes, spork__startup *startup, spork_native ack)
                                   (spork_native)startup->handles[SPORK__GIVEN_LIFELINE], control, ack,
                                   &served) != SPORK_OK)
         refuse(ack);
-    if (spork__record_read(served.bytes, served.size, &child) != SPORK_OK) refuse(served.ack);
-    if (served.handle_count != child.handle_count + child.pass_count) {
+    spork__startup *child = &next.startup;
+    if (!next.readable && spork__record_read(served.bytes, served.size, child) != SPORK_OK) refuse(served.ack);
+    if (served.handle_count != child->handle_count + child->pass_count) {
         spork__fail(SPORK_BAD_MESSAGE, "the fork server got %zu handles for a record with %zu", served.handle_count,
-                    child.handle_count + child.pass_count);
+                    child->handle_count + child->pass_count);
         refuse(served.ack);
     }
-    child.handles = served.handles;
-    run_child(&child, served.ack, &served, control);
+    child->handles = served.handles;
+    run_child(child, next.address, served.ack, &served, control);
 }
 
 static void run_bootstrap(spork__block *block, spork_native ack, uint64_t nonce)
@@ -105,7 +124,7 @@ static void run_bootstrap(spork__block *block, spork_native ack, uint64_t nonce)
     if (startup.is_server)
         run_server(block->data, &startup, ack);
     else
-        run_child(&startup, ack, NULL, NULL);
+        run_child(&startup, 0, ack, NULL, NULL);
 }
 
 spork_status spork__init(int argc, char **argv, int header_version)

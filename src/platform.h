@@ -199,7 +199,8 @@ typedef struct spork__launch {
     /* forkserver: builds the record of a server in a block; *handles: where its handles' numbers go; *control: the word
      * that it shares with its owner */
     spork_status (*server_record)(spork__block *record, uint64_t nonce, int64_t **handles, void **control);
-    void (*child_main)(void *user, spork_native ack); /* fork: runs in the child, does not return */
+    /* fork: runs in the child, does not return; `lifeline` is its own end */
+    void (*child_main)(void *user, spork_native ack, spork_native lifeline);
     void *user;
 } spork__launch;
 
@@ -228,6 +229,7 @@ typedef struct spork__served {
     size_t handle_count;
     spork_native ack;
     uint32_t sequence;
+    void (*prepare)(void *bytes, size_t size); /* set by the caller: reads a record before the fork */
 } spork__served;
 /* In a spawned child whose record says that it is a fork server: acknowledges, then serves requests on `socket` until its
  * owner is gone. Returns only in its children, or with the reason why it cannot serve. `control` is a 64-bit word
@@ -244,7 +246,7 @@ typedef struct spork__adopt {
     bool close_others;
     const int64_t *keep;
     size_t keep_count;
-    spork_native lifeline; /* the parent's; closed. SPORK__NO_HANDLE: this process outlives its parent */
+    spork_native lifeline; /* its end of the parent's. SPORK__NO_HANDLE: this process outlives its parent */
     spork__limits limits;
 } spork__adopt;
 spork_status spork__os_adopt(const spork__adopt *adopt);
@@ -254,8 +256,9 @@ spork_status spork__os_adopt(const spork__adopt *adopt);
 /* This process' lifeline: it breaks when this process ends, however that happens. Made at first use, under
  * SPORK__LOCK_START. SPORK__NO_HANDLE where the system needs none. */
 spork_status spork__os_lifeline(spork_native *watched_end);
-/* In a child: from now on this process is killed when its parent's lifeline breaks; at once, if it has. Closes that end. */
-spork_status spork__os_lifeline_tie(spork_native watched_end);
+/* In a child: from now on this process is killed when its parent's lifeline breaks; at once, if it has. The end is one that the
+ * parent opened for this child alone. */
+spork_status spork__os_lifeline_tie(spork_native own_end);
 /* In a forked child: lets go of the parent's lifeline, or it would keep the dead alive. Async-signal-safe. */
 void spork__os_lifeline_forget(void);
 

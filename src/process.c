@@ -21,7 +21,7 @@ static struct {
     spork_process *first; /* all that own descriptors: started and not yet destroyed; also those that were let go */
     unsigned count;       /* names: Process-N */
     spork_start_method method;
-} all;                /* under SPORK__LOCK_CHILDREN */
+} all; /* under SPORK__LOCK_CHILDREN */
 
 static char executable[SPORK__PATH_MAX]; /* "": this program. Apart, to keep what every child touches together */
 

@@ -34,15 +34,14 @@ typedef struct fork_child {
     spork_process *process;
     const spork__startup *startup;
     const spork__parcels *parcels; /* NULL: no objects */
-    spork_native lifeline;
 } fork_child;
 
-static void fork_main(void *user, spork_native ack)
+static void fork_main(void *user, spork_native ack, spork_native lifeline)
 {
     fork_child *f = user;
     spork_process *p = f->process;
     spork__work work = {p->target, p->run, p->self, p->args, true};
-    spork__adopt adopt = {.reset_signals = true, .lifeline = f->lifeline, .limits = p->limits};
+    spork__adopt adopt = {.reset_signals = true, .lifeline = lifeline, .limits = p->limits};
     spork__log_name(p->name);
     spork__os_drop_unwritten();
     spork_status status = spork__os_adopt(&adopt);
@@ -95,7 +94,7 @@ static bool may_fail(const spork_process *p)
 /* Fork: no record, the child inherits all. */
 static spork_status launch_fork(spork_process *p, const spork__startup *startup, spork__launch *launch)
 {
-    fork_child f = {p, startup, startup->parcels, launch->given[SPORK__GIVEN_LIFELINE]};
+    fork_child f = {p, startup, startup->parcels};
     warn_of_threads();
     spork_status status = spork__function_check(p->run != NULL ? (uintptr_t)p->run : (uintptr_t)p->target);
     if (status != SPORK_OK) return status;

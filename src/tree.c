@@ -168,6 +168,8 @@ uint32_t spork__tree_self(void)
 
 void spork__tree_leave(void)
 {
+    if (here.self_pid != spork__os_getpid())
+        return; /* never joined: most children; and the wiped page stays untouched */
     uint32_t id = known_self();
     if (id == 0) return;
     slot *s = &here.shared->slot[id & (SPORK__TREE_SLOTS - 1)];

@@ -3,8 +3,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-_Thread_local bool spork__own_fork;
-
 bool spork__os_has_method(spork_start_method method) { return method >= SPORK_FORK && method <= SPORK_FORKSERVER; }
 
 spork_start_method spork__os_default_method(void)
@@ -18,7 +16,7 @@ spork_start_method spork__os_default_method(void)
 
 spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
 {
-    int ack[2] = {-1, -1};
+    int ack[2] = {-1, -1}, lifeline = -1;
     sigset_t all, before;
     *child = SPORK__NO_CHILD;
     spork_status status = spork__check_passed(launch);
@@ -29,24 +27,30 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
         spork__os_unlock_all();
         return status;
     }
+    if (launch->given[SPORK__GIVEN_LIFELINE] != SPORK__NO_HANDLE &&
+        (lifeline = spork__lifeline_open((int)launch->given[SPORK__GIVEN_LIFELINE])) < 0) {
+        status = spork__fail_os(errno, "no lifeline for %s", launch->name);
+        spork__fd_close(ack[0]);
+        spork__fd_close(ack[1]);
+        spork__os_unlock_all();
+        return status;
+    }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all,
                     &before); /* until the child has default dispositions: no handler of ours runs in it */
-    spork__own_fork = true;
     int pid = SPORK__SYS(fork());
     if (pid == 0) {
-        spork__own_fork = false;
         spork__os_unlock_all();
         spork__fd_close(ack[0]);
-        launch->child_main(launch->user, ack[1]);
+        launch->child_main(launch->user, ack[1], lifeline);
         _exit(1); /* not reached */
     }
     int code = errno;
-    spork__own_fork = false;
     if (pid > 0) {
         *child = (spork__child){pid, 0, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack[0]};
         ack[0] = -1;
     }
+    spork__fd_close(lifeline);
     spork__fd_close(ack[0]);
     spork__fd_close(ack[1]);
     spork__os_unlock_all();

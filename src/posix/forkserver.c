@@ -486,7 +486,10 @@ spork_status spork__relay_reap(spork__child *child, spork__end *end)
     memset(end, 0, sizeof *end);
     end->exitcode = SPORK_RUNNING;
     if (child->handle != SPORK__NO_HANDLE && spork__fd_wait((int)child->handle, -1, 0) == 0) return SPORK_TIMEOUT;
-    if (child->handle == SPORK__NO_HANDLE || spork__fd_read((int)child->handle, told, sizeof told) != 1) {
+    int got = 0;
+    for (int attempt = 0; attempt < 2 && got != 1; attempt++) /* again after a passing error, before it is given up */
+        got = child->handle == SPORK__NO_HANDLE ? 0 : spork__fd_read((int)child->handle, told, sizeof told);
+    if (got != 1) {
         end->exitcode = SPORK_EXIT_UNKNOWN; /* its server was killed */
         return SPORK_OK;
     }

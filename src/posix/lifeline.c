@@ -26,8 +26,8 @@ spork_status spork__os_lifeline(spork_native *watched_end)
 void spork__os_lifeline_forget(void)
 {
     ends[1] = spork__fd_close(ends[1]);
-    tied = spork__fd_close(tied);                             /* to the parent's parent: not our business */
-    if (!spork__own_fork) ends[0] = spork__fd_close(ends[0]); /* else it is about to be tied to it */
+    tied = spork__fd_close(tied); /* to the parent's parent: not our business */
+    ends[0] = spork__fd_close(ends[0]);
 }
 
 int spork__lifeline_descriptors(int *list)
@@ -39,13 +39,8 @@ int spork__lifeline_descriptors(int *list)
     return count;
 }
 
-void spork__lifeline_drop_inherited(void) { ends[0] = spork__fd_close(ends[0]); }
-
-spork_status spork__os_lifeline_tie(spork_native watched_end)
+spork_status spork__os_lifeline_tie(spork_native own_end)
 {
-    spork_status status = spork__lifeline_arm((int)watched_end, &tied);
-    if (status != SPORK_OK) return status;
-    if ((int)watched_end == ends[0]) ends[0] = -1; /* the parent's pair, which a fork copied */
-    spork__fd_close((int)watched_end);
-    return SPORK_OK;
+    tied = (int)own_end; /* stays open as long as this process lives */
+    return spork__lifeline_arm(tied);
 }

@@ -21,14 +21,13 @@ static void *watch(void *fd)
     return NULL;
 }
 
-spork_status spork__lifeline_arm(int watched_end, int *armed)
+int spork__lifeline_open(int end) { return SPORK__SYS(fcntl(end, F_DUPFD_CLOEXEC, 3)); }
+
+spork_status spork__lifeline_arm(int own)
 {
     pthread_attr_t attributes;
     pthread_t thread;
     sigset_t all, before;
-    int own = spork__fd_private(SPORK__SYS(fcntl(watched_end, F_DUPFD_CLOEXEC, 3)));
-    if (own < 0) return spork__fail_os(errno, "no descriptor for the lifeline");
-    *armed = own;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's handlers run in the program's threads */
     pthread_attr_init(&attributes);

@@ -40,21 +40,18 @@ spork_status spork__relay_reap(spork__child *child, spork__end *end);
 spork_status spork__relay_signal(spork__child *child, int number);
 
 /* ---- forks (fork.c) ---- */
-/* True in a child that Spork itself forked, and in the thread that does it. */
-extern _Thread_local bool spork__own_fork;
 /* Default dispositions, empty mask. */
 void spork__signals_default(void);
 /* Threads of Spork in this process: not counted as the program's. */
 extern _Atomic int spork__own_threads;
 
-/* ---- the lifeline, for a child that Spork forked ---- */
-/* Closes what it inherited of its parent's lifeline. */
-void spork__lifeline_drop_inherited(void);
+/* ---- the lifeline ---- */
 /* Its descriptors in this process, three at most. */
 int spork__lifeline_descriptors(int *list);
-/* The alternatives: this process is killed from now on when that end breaks, at once if it has. *armed: a descriptor of its own
- * that has to stay open for it. */
-spork_status spork__lifeline_arm(int watched_end, int *armed);
+/* The alternatives. A read end for one child, of that lifeline; -1 with errno. */
+int spork__lifeline_open(int end);
+/* This process is killed from now on when its end breaks, at once if it has. */
+spork_status spork__lifeline_arm(int own);
 /* Whether that costs a thread. */
 bool spork__lifeline_needs_thread(void);
 

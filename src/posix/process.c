@@ -137,7 +137,6 @@ spork_status spork__os_adopt(const spork__adopt *adopt)
     spork_status status = SPORK_OK;
     if (adopt->close_others) close_others(adopt->keep, adopt->keep_count);
     if (adopt->lifeline != SPORK__NO_HANDLE) status = spork__os_lifeline_tie(adopt->lifeline);
-    spork__lifeline_drop_inherited();
     if (status == SPORK_OK) status = set_limits(&adopt->limits);
     if (adopt->reset_signals) spork__signals_default();
     return status;

@@ -23,6 +23,7 @@ typedef struct relayed {
 static struct {
     spork__server_words *words;
     int socket, lifeline, tree;
+    int next_lifeline; /* an end for the next child, opened while nobody waits */
     bool relay, retired;
     relayed *children;
 } self;
@@ -158,7 +159,7 @@ static int place(job *j, int64_t *numbers)
         numbers[i] = SPORK__NO_HANDLE;
         if (wish == -2) continue;
         if (wish == -3) {
-            numbers[i] = i == SPORK__GIVEN_TREE ? self.tree : self.lifeline;
+            numbers[i] = i == SPORK__GIVEN_TREE ? self.tree : self.next_lifeline;
             continue;
         }
         if (next >= j->fd_count) {
@@ -188,26 +189,21 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     for (relayed *r = self.children; r != NULL; r = r->next) spork__fd_close(r->pipe);
     spork__relay_pipe = own_pipe;
     served->ack = j->request.has_ack ? j->fds[0] : SPORK__NO_HANDLE;
-    if (j->request.has_block) {
-        served->bytes = j->block.data;
-        served->size = j->block.size; /* of the object, maybe rounded up: the record knows its own */
-    } else {
-        served->bytes = j->inline_bytes;
-        served->size = j->request.size;
-    }
-    served->handles = spork__alloc((size_t)j->request.number_count * sizeof *served->handles + 1, "handles");
+    static int64_t numbers[SPORK__MAX_FDS];
+    served->handles = numbers;
     served->handle_count = (size_t)j->request.number_count;
     served->sequence =
         self.relay ? j->request.sequence : 0; /* a sibling's pid is known to the owner, whatever happens */
-    int code = served->handles == NULL ? ENOMEM : place(j, served->handles) != 0 ? errno : 0;
+    int code = place(j, served->handles) != 0 ? errno : 0;
     if (j->request.has_ack) served->ack = j->fds[0]; /* it may have moved */
     if (code != 0) {
         spork__fail_os(code, "the descriptors cannot get their numbers");
         spork__os_acknowledge(served->ack, spork_error());
         spork__os_exit(1);
     }
-    if (served->handle_count <= SPORK__GIVEN_LIFELINE || served->handles[SPORK__GIVEN_LIFELINE] != self.lifeline)
-        spork__fd_close(self.lifeline); /* it has a leash of its own, or outlives its parent */
+    if (served->handle_count <= SPORK__GIVEN_LIFELINE || served->handles[SPORK__GIVEN_LIFELINE] != self.next_lifeline)
+        spork__fd_close(self.next_lifeline); /* it has a leash of its own, or outlives its parent */
+    spork__fd_close(self.lifeline);
     if (j->request.has_block) spork__fd_close(j->fds[j->request.has_ack ? 1 : 0]);
 }
 
@@ -216,6 +212,14 @@ static bool start(job *j, spork__served *served)
 {
     int pipe_ends[2] = {-1, -1}, pid = -1;
     relayed *r = NULL;
+    if (self.next_lifeline < 0 && (self.next_lifeline = spork__lifeline_open(self.lifeline)) < 0) {
+        answer(j->request.sequence, 0, errno, "open a lifeline", -1);
+        drop(j);
+        return false;
+    }
+    served->bytes = j->request.has_block ? j->block.data : j->inline_bytes;
+    served->size = j->request.has_block ? j->block.size : j->request.size; /* of a block maybe rounded up */
+    served->prepare(served->bytes, served->size); /* here: in a child its pages would have to be copied */
     if (!self.relay && (pid = spork__clone_sibling(&self.words->cloned)) < 0 && errno != EAGAIN && errno != ENOMEM)
         self.relay = true; /* forbidden after all, as in a sandbox */
     if (self.relay) {
@@ -246,6 +250,7 @@ static bool start(job *j, spork__served *served)
     }
     answer(j->request.sequence, pid > 0 ? pid : 0, code, "fork", pid > 0 ? pipe_ends[0] : -1);
     spork__fd_close(pipe_ends[0]);
+    if (pid > 0) self.next_lifeline = spork__fd_close(self.next_lifeline);
     drop(j);
     return false;
 }
@@ -293,13 +298,14 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
         spork__os_getenv("SPORK_FORKSERVER"); /* "relay" keeps it from cloning, for tests and for trouble */
     self.words = control;
     if (!spork__lifeline_needs_thread()) { /* else the end of the socket has to do: a server has one thread */
-        int own = dup((int)lifeline);
-        spork_status status = own < 0 ? spork__fail_os(errno, "dup") : spork__os_lifeline_tie(own);
+        int own = spork__lifeline_open((int)lifeline);
+        spork_status status = own < 0 ? spork__fail_os(errno, "no lifeline") : spork__os_lifeline_tie(own);
         if (status != SPORK_OK) return status;
     }
     signal(SIGPIPE, SIG_IGN);
     self.socket = high((int)socket);
     self.lifeline = high((int)lifeline);
+    self.next_lifeline = -1;
     self.tree = -1; /* mapped: children find it so */
     self.relay = (wish != NULL && strcmp(wish, "relay") == 0) || !spork__clone_works();
     if (self.relay) watch_children();
@@ -307,6 +313,7 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
     spork__fd_write((int)ack, how, strlen(how));
     spork__fd_close((int)ack);
     for (;;) {
+        if (self.next_lifeline < 0) self.next_lifeline = high(spork__lifeline_open(self.lifeline));
         if (self.children == NULL && (self.socket < 0 || self.retired)) spork__os_exit(0);
         int ready = spork__fd_wait(self.socket, wake[0], SPORK_FOREVER);
         char rest[64];

@@ -67,7 +67,8 @@ static int keep_all(posix_spawn_file_actions_t *actions, const spork__launch *la
 #ifdef __APPLE__
     for (int fd = 0; code == 0 && fd < 3; fd++) code = fcntl(fd, F_GETFD) < 0 ? 0 : keep(actions, fd);
 #endif
-    for (size_t i = 0; code == 0 && i < launch->given_count; i++) code = keep(actions, launch->given[i]);
+    for (size_t i = 0; code == 0 && i < launch->given_count; i++)
+        code = keep(actions, (spork_native)launch->given_there[i]);
     for (size_t i = 0; code == 0 && i < launch->pass_count; i++) code = keep(actions, launch->pass[i]);
     return code;
 }
@@ -119,16 +120,21 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
         return spork__fail(SPORK_UNSUPPORTED,
                            "a set-user-id or otherwise privileged program cannot be started anew: its "
                            "environment is not to be trusted; use SPORK_FORK");
-    int code = spork__fd_pipe(ack) != 0 ? errno : 0;
+    int code = spork__fd_pipe(ack) != 0 ? errno : 0, lifeline = -1;
+    if (code == 0 && launch->given[SPORK__GIVEN_LIFELINE] != SPORK__NO_HANDLE &&
+        (lifeline = spork__lifeline_open((int)launch->given[SPORK__GIVEN_LIFELINE])) < 0)
+        code = errno;
     if (code == 0) {
         snprintf(ours, sizeof ours, "%s=%d:%d:%d:%016" PRIx64, variable, (int)launch->record->handle, ack[1],
                  (int)getpid(), launch->nonce);
         for (size_t i = 0; i < launch->given_count; i++) launch->given_there[i] = launch->given[i];
+        launch->given_there[SPORK__GIVEN_LIFELINE] = lifeline;
         char **environment = make_environment(ours);
         code = environment == NULL ? ENOMEM : spawn(launch, file, environment, ack[1], &pid);
         spork__free(environment);
     }
     spork__fd_close(ack[1]);
+    spork__fd_close(lifeline);
     if (code == 0) {
         *child = (spork__child){pid, 0, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack[0]};
     } else {

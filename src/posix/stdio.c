@@ -11,6 +11,9 @@ enum { PATIENCE_MS = 1000 };
  * full pipe. So: these two streams, and with a bound. */
 static void flush(FILE *stream)
 {
+#if SPORK_HAVE___FPURGE
+    if (__fpending(stream) == 0) return;
+#endif
     for (int waited = 0; ftrylockfile(stream) != 0; waited++) {
         if (waited == PATIENCE_MS) return;
         spork__os_sleep(1);
