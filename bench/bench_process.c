@@ -151,17 +151,16 @@ static int lifeline[2];
 static char lifeline_path[40];
 
 /* As Spork's child ties itself to its parent's life and resets its signals. */
-static _Noreturn void child_like_spork(void)
+static _Noreturn void child_like_spork(int own)
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigset_t none;
     close(lifeline[1]);
-    int own = open(lifeline_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    close(lifeline[0]);
     struct pollfd p = {.fd = own, .events = POLLIN};
-    if (own < 0 || fcntl(own, F_SETOWN, getpid()) != 0 || fcntl(own, F_SETSIG, SIGKILL) != 0 ||
+    if (fcntl(own, F_SETSIG, SIGKILL) != 0 || fcntl(own, F_SETOWN, getpid()) != 0 ||
         fcntl(own, F_SETFL, O_ASYNC | O_NONBLOCK) != 0 || poll(&p, 1, 0) != 0)
         _exit(1);
-    close(lifeline[0]);
     for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -177,12 +176,14 @@ static double fork_like_spork(void)
     struct rusage used;
     double begin = spork_time();
     for (int i = 0; i < 4; i++) (void)getpid();
+    int own = open(lifeline_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
-    if (pid == 0) child_like_spork();
-    if (pid < 0) bench_fail("fork");
+    if (pid == 0) child_like_spork(own);
+    if (pid < 0 || own < 0) bench_fail("fork");
     struct pollfd p = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    close(own);
     sigprocmask(SIG_SETMASK, &before, NULL);
     (void)getpid();
     if (p.fd < 0 || poll(&p, 1, -1) != 1) bench_fail("pidfd");

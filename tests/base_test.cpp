@@ -722,6 +722,7 @@ TEST_F(Quota, DamagedFilesAreNone)
             write("sys/fs/cgroup/job/cpu.max", text);
             write("sys/fs/cgroup/cpu.max", text);
             EXPECT_EQ(machine, count()) << "'" << groups << "' '" << text << "'";
+            EXPECT_TRUE(matches(why(), "there is no CPU quota")) << "'" << text << "': " << why();
         }
     }
     write("proc/self/cgroup", "4:cpu:/job\n");

@@ -23,15 +23,17 @@ struct Case {
     const char *name;
     spork_start_method method;
     bool limits;
+    long bulk;
 };
 void PrintTo(const Case &c, std::ostream *out) { *out << c.name; }
 const Case cases[] = {
-    {"Fork", SPORK_FORK, false},
-    {"ForkThatAcknowledges", SPORK_FORK, true},
-    {"Spawn", SPORK_SPAWN, false},
-    {"SpawnWithLimits", SPORK_SPAWN, true},
-    {"Forkserver", SPORK_FORKSERVER, false},
-    {"ForkserverThatAcknowledges", SPORK_FORKSERVER, true},
+    {"Fork", SPORK_FORK, false, 0},
+    {"ForkThatAcknowledges", SPORK_FORK, true, 0},
+    {"Spawn", SPORK_SPAWN, false, 0},
+    {"SpawnWithLimits", SPORK_SPAWN, true, 0},
+    {"Forkserver", SPORK_FORKSERVER, false, 0},
+    {"ForkserverThatAcknowledges", SPORK_FORKSERVER, true, 0},
+    {"ForkserverWithMuchToSay", SPORK_FORKSERVER, false, 100000},
 };
 
 bool has(const Case &c)
@@ -56,7 +58,7 @@ class Fault : public testing::TestWithParam<Case> {
     }
     faults_plan plan(spork__fault_door door, long nth, int code)
     {
-        return {GetParam().method, GetParam().limits, door, nth, code};
+        return {GetParam().method, GetParam().limits, static_cast<size_t>(GetParam().bulk), door, nth, code};
     }
     void expect_fine()
     {
@@ -135,7 +137,8 @@ TEST_P(FirstStart, MayFailAndTheNextOneWorks)
         int met = 0;
         for (long n = 1; !quiet && n < 100 && !HasFailure(); n++) {
             std::string argument = std::to_string(GetParam().method) + "," + std::to_string(GetParam().limits) + "," +
-                                   std::to_string(door) + "," + std::to_string(n) + "," + std::to_string(codes[0]);
+                                   std::to_string(GetParam().bulk) + "," + std::to_string(door) + "," +
+                                   std::to_string(n) + "," + std::to_string(codes[0]);
             SCOPED_TRACE(argument);
             harness_program *p = harness_run("cold-fault", argument.c_str());
             const char *line = harness_line(p);

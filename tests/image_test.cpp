@@ -189,6 +189,9 @@ TEST(Function, OfALibraryThatWasLoadedByARelativePathRunsThere)
     fs::path before = fs::current_path();
     fs::current_path(folder.path);
     Library plugin(fs::u8path("./relative.plugin"));
+    spork__function function;
+    EXPECT_EQ(SPORK_OK, spork__function_export(address_of(plugin.target), &function)) << spork_error();
+    EXPECT_TRUE(fs::u8path(function.path).is_absolute()) << function.path;
     for (spork_start_method method : methods())
         EXPECT_EQ(42, exit_of(plugin.target, method)) << name_of(method) << ": " << spork_error();
     fs::current_path(before); // now the system may not be able to tell the library's place: the child says so, if not

@@ -35,26 +35,29 @@ static void disarm(void)
     for (int door = 0; door < SPORK__FAULT_DOORS; door++) spork__fault_arm((spork__fault_door)door, 0, 0, false);
 }
 
-/* (writer, door, nth, streams) Writes a byte: 'f' if the fault was met on the way here, in a fork that inherited it. */
+/* (writer, door, nth, streams, bulk) Writes a byte: 'f' if the fault was met on the way here, in a fork that inherited it. */
 static int target(const spork_args *args)
 {
     long calls[SPORK__FAULT_DOORS], nth;
     int door, expected;
+    spork_bytes bulk;
     harness_end *writer;
     for (int i = 0; i < SPORK__FAULT_DOORS; i++) calls[i] = spork__fault_count((spork__fault_door)i);
     disarm();
-    if (spork_unpack(args, harness_take(&writer), &door, &nth, &expected) != SPORK_OK) return FAULTS_NO_ARGUMENTS;
+    if (spork_unpack(args, harness_take(&writer), &door, &nth, &expected, &bulk) != SPORK_OK) return FAULTS_NO_ARGUMENTS;
     if (!harness_write(writer, nth > 0 && calls[door] >= nth ? "f" : "q", 1)) return FAULTS_NO_ARGUMENTS;
     return (streams() & expected) == expected ? FAULTS_FINE : FAULTS_NO_STREAM;
 }
 
 static spork_process *make(const faults_plan *plan, harness_end *writer)
 {
+    static const char bulk[100000];
     spork_process_options options;
     memset(&options, 0, sizeof options);
     options.target = target;
     long inherited = plan->method == SPORK_FORK ? plan->nth : 0; /* other children count their own calls */
-    options.args = spork_pack(harness_give(writer), (int)plan->door, inherited, streams());
+    options.args = spork_pack(harness_give(writer), (int)plan->door, inherited, streams(),
+                              spork_bytes_of(bulk, plan->bulk));
     options.name = "Faulty";
     options.method = plan->method;
     if (plan->limits) options.max_files = 200;
@@ -103,10 +106,10 @@ faults_books faults_now(void)
 int faults_cold(const char *argument)
 {
     int method, limits, door, code;
-    long nth;
-    if (sscanf(argument, "%d,%d,%d,%ld,%d", &method, &limits, &door, &nth, &code) != 5) return 64;
+    long bulk, nth;
+    if (sscanf(argument, "%d,%d,%ld,%d,%ld,%d", &method, &limits, &bulk, &door, &nth, &code) != 6) return 64;
     SPORK_MUST(spork_init(0, NULL));
-    faults_plan plan = {(spork_start_method)method, limits != 0, (spork__fault_door)door, nth, code};
+    faults_plan plan = {(spork_start_method)method, limits != 0, (size_t)bulk, (spork__fault_door)door, nth, code};
     faults_result r = faults_start(&plan);
     bool quiet = r.count < nth && !r.met_in_child && r.exitcode == FAULTS_FINE;
     printf("%s made %d started %d second %d exit %d runs %d: %s %s\n", quiet ? "quiet" : "fault", r.made, r.started,

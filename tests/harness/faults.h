@@ -13,6 +13,7 @@ extern "C" {
 typedef struct faults_plan {
     spork_start_method method;
     bool limits; /* under fork and forkserver the child then acknowledges */
+    size_t bulk; /* bytes of a further argument */
     spork__fault_door door;
     long nth;
     int code;
@@ -44,7 +45,7 @@ typedef struct faults_books {
 faults_books faults_now(void);
 
 /* Such a start in a program that has started nothing before, so that what is made once is made under the fault; then one
- * without. `argument`: "METHOD,LIMITS,DOOR,NTH,CODE" as numbers. Prints a line for each. */
+ * without. `argument`: "METHOD,LIMITS,BULK,DOOR,NTH,CODE" as numbers. Prints a line for each. */
 int faults_cold(const char *argument);
 
 #ifdef __cplusplus
