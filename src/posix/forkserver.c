@@ -123,7 +123,7 @@ int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_
         if (n < 0 && errno == EINTR) continue;
         if (n >= 0) take_fds(&message, fds, room, fd_count);
         if (n >= 0 && message.msg_flags & MSG_CTRUNC) {
-            errno = EMFILE; /* this process has no room for them */
+            errno = EBADMSG; /* this process had no room for them: they are lost */
             return -1;
         }
         if (n < 0) return -1;
@@ -331,7 +331,13 @@ static outcome ask(server *s, const packet *p, const void *bytes, spork__reply *
         return NO_ANSWER;
     int ready = spork__fd_wait(s->socket, (int)s->process.handle, REPLY_TIMEOUT_MS);
     if (!(ready & 1) && spork__fd_wait(s->socket, -1, 0) == 0) return NO_ANSWER;
-    if (spork__socket_receive(s->socket, reply, sizeof *reply, fd, &fd_count) != 1) {
+    int got = 0;
+    for (int attempt = 0; attempt < 2 && got != 1; attempt++) { /* again after a passing error that took nothing */
+        fd_count = 1;
+        got = spork__socket_receive(s->socket, reply, sizeof *reply, fd, &fd_count);
+        if (got == 0 || (got < 0 && (errno == EPIPE || errno == ECONNRESET || errno == EBADMSG))) break;
+    }
+    if (got != 1) {
         if (fd_count > 0) *fd = spork__fd_close(*fd);
         return NO_ANSWER;
     }
@@ -474,10 +480,22 @@ int spork__os_forkserver_pid(void)
 
 /* ---- relayed children ---- */
 
+/* A child that nobody tells us of: its server was killed before it answered. What is left to ask is whether it lives. */
+static bool lives_untold(const spork__child *child)
+{
+    return child->handle == SPORK__NO_HANDLE && spork__os_process_alive(child->pid, 0);
+}
+
 spork_status spork__relay_wait(const spork__child *child, int timeout_ms)
 {
-    if (child->handle == SPORK__NO_HANDLE) return SPORK_OK;
-    return spork__fd_wait((int)child->handle, -1, timeout_ms) != 0 ? SPORK_OK : SPORK_TIMEOUT;
+    uint64_t begin = spork__os_now();
+    if (child->handle != SPORK__NO_HANDLE)
+        return spork__fd_wait((int)child->handle, -1, timeout_ms) != 0 ? SPORK_OK : SPORK_TIMEOUT;
+    while (lives_untold(child)) {
+        if (timeout_ms >= 0 && spork__os_now() - begin >= (uint64_t)timeout_ms * 1000000) return SPORK_TIMEOUT;
+        spork__os_sleep(1);
+    }
+    return SPORK_OK;
 }
 
 spork_status spork__relay_reap(spork__child *child, spork__end *end)
@@ -486,6 +504,7 @@ spork_status spork__relay_reap(spork__child *child, spork__end *end)
     memset(end, 0, sizeof *end);
     end->exitcode = SPORK_RUNNING;
     if (child->handle != SPORK__NO_HANDLE && spork__fd_wait((int)child->handle, -1, 0) == 0) return SPORK_TIMEOUT;
+    if (lives_untold(child)) return SPORK_TIMEOUT;
     int got = 0;
     for (int attempt = 0; attempt < 2 && got != 1; attempt++) /* again after a passing error, before it is given up */
         got = child->handle == SPORK__NO_HANDLE ? 0 : spork__fd_read((int)child->handle, told, sizeof told);
