@@ -65,7 +65,11 @@ static spork_status duplicate_all(creation *c, const spork__launch *launch, HAND
     }
     for (int i = 0; i < 3; i++) { /* a program without a console may have none: then the child has none */
         HANDLE standard = GetStdHandle(numbers[i]);
-        if (standard != NULL && standard != INVALID_HANDLE_VALUE) c->standard[i] = duplicate(c, standard);
+        if (standard == NULL || standard == INVALID_HANDLE_VALUE) continue;
+        c->standard[i] = duplicate(c, standard);
+        /* A window program may hold a number there that is no handle (any more): the same as none. */
+        if (c->standard[i] == NULL && GetLastError() != ERROR_INVALID_HANDLE)
+            return SPORK__FAIL("a standard stream cannot be duplicated");
     }
     return SPORK_OK;
 }
