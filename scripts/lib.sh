@@ -52,7 +52,8 @@ need_windows() {
 
 # The tree's own Windows, so that the user's stays untouched. The first program in it starts services that keep every
 # descriptor they inherit: it must not see this script's output, or whoever reads that waits for them for ever.
-# The server stays while tests run, and by itself for at most a minute, should this script be killed.
+# The server stays while tests run, and by itself for at most a minute, should this script be killed. So nothing long may
+# come between this and the first program: that one would start the services anew.
 wine_up() {
     export WINEPREFIX=$PWD/build/wine WINEDEBUG=-all WINEDLLOVERRIDES='winedbg.exe=d;mscoree=d;mshtml=d'
     mkdir -p "$WINEPREFIX"
