@@ -96,6 +96,7 @@ static void run_server(void *bytes, spork__startup *startup, spork_native ack)
         spork__tree_map((spork_native)startup->handles[SPORK__GIVEN_TREE]) != SPORK_OK)
         refuse(ack);
     spork__log_name(startup->name);
+    served.tree = spork__tree_handle();
     void *control = spork__record_control(bytes);
     if (spork__os_forkserver_main((spork_native)startup->handles[SPORK__GIVEN_OBJECTS],
                                   (spork_native)startup->handles[SPORK__GIVEN_LIFELINE], control, ack,

@@ -229,7 +229,9 @@ typedef struct spork__served {
     size_t handle_count;
     spork_native ack;
     uint32_t sequence;
-    void (*prepare)(void *bytes, size_t size); /* set by the caller: reads a record before the fork */
+    /* Set by the caller: */
+    void (*prepare)(void *bytes, size_t size); /* reads a record before the fork */
+    spork_native *tree; /* where the tree's handle is kept: in a child it may have to make room for a passed one */
 } spork__served;
 /* In a spawned child whose record says that it is a fork server: acknowledges, then serves requests on `socket` until its
  * owner is gone. Returns only in its children, or with the reason why it cannot serve. `control` is a 64-bit word

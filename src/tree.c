@@ -97,6 +97,8 @@ spork_status spork__tree_map(spork_native handle)
     return SPORK_OK;
 }
 
+spork_native *spork__tree_handle(void) { return &here.block.handle; }
+
 /* Is the process that `who` of that slot names alive? Any doubt means yes. */
 static bool slot_alive(slot *s, uint64_t who)
 {

@@ -16,6 +16,8 @@ enum { SPORK__TREE_SLOT_BITS = 12, SPORK__TREE_SLOTS = 1 << SPORK__TREE_SLOT_BIT
 spork_status spork__tree_open(spork_native *handle);
 /* In a spawned child: maps the parent's. */
 spork_status spork__tree_map(spork_native handle);
+/* Where its handle is kept. */
+spork_native *spork__tree_handle(void);
 
 /* This process' id, which no other process has in the next 2^30 joins; joins at the first call. 0: the table is full, or
  * this process cannot judge the others (another pid namespace): SPORK_NO_SPACE, SPORK_UNSUPPORTED with a sentence. A forked

@@ -170,6 +170,18 @@ TEST(Process, GetsPassedDescriptorsUnderTheSameNumber)
     EXPECT_EQ("through the number", two.rest());
 }
 
+#ifndef _WIN32 // there a number is a handle, which nobody chooses
+TEST(Process, GetsPassedDescriptorsUnderNumbersThatSporkWouldTakeItself)
+{
+    harness_program *program = harness_run("low_numbers", "");
+    ASSERT_NE(nullptr, program);
+    std::string output = harness_output(program);
+    EXPECT_EQ(0, harness_wait(program));
+    harness_free(program);
+    EXPECT_EQ("3 4 5 6 7 8 9 10 11 12 and the child's child\n", output);
+}
+#endif
+
 TEST(Process, RefusesToPassWhatIsNotOpen)
 {
     spork_native pass[] = {7777};

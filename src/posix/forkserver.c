@@ -381,6 +381,7 @@ static spork_status start_once(server *s, const spork__launch *launch, packet *p
     atomic_store(&s->control->claim, word(s->sequence, 0));
     if (ask(s, p, launch->bytes, &reply, &fd) == ANSWERED) {
         if (reply.pid <= 0) return spork__fail_os(reply.code, "the fork server cannot %.50s", reply.stage);
+        if (reply.relayed) s->process.relay = 1; /* perhaps not from the first on: cloning was forbidden later */
         *child = (spork__child){reply.pid, (int)reply.relayed, reply.relayed ? fd : spork__exit_open(reply.pid),
                                 leash,     SPORK__NO_HANDLE,   ack};
         return SPORK_OK;

@@ -22,6 +22,14 @@ int spork__fd_private(int fd)
     return above;
 }
 
+int spork__fd_raise(int fd, int floor)
+{
+    if (fd >= floor) return fd;
+    int above = fcntl(fd, F_DUPFD_CLOEXEC, floor);
+    if (above >= 0) close(fd);
+    return above;
+}
+
 int spork__fd_cloexec(int fd)
 {
     fcntl(fd, F_SETFD, FD_CLOEXEC);

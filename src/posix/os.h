@@ -18,6 +18,8 @@
 #define SPORK__SYS(call) (spork__fault(SPORK__FAULT_SYSTEM) ? (errno = spork__fault_code(), -1) : (call))
 
 /* ---- descriptors (memory.c); all close-on-exec and above 2, whatever the host has closed ---- */
+/* The same descriptor at a number of at least `floor`; -1 with errno: none there, and it stays where it is. */
+int spork__fd_raise(int fd, int floor);
 int spork__fd_private(int fd);                              /* takes over a new descriptor; -1 stays -1 */
 int spork__fd_cloexec(int fd);                              /* makes it so, returns it */
 int spork__fd_pipe(int ends[2]);                            /* 0 or -1 with errno */
@@ -66,6 +68,7 @@ spork_status spork__check_passed(const spork__launch *launch);
 const char *spork__program_file(void);
 /* A descriptor that must stay open in children until they execute; -1. */
 int spork__program_fd(void);
+bool spork__program_raise(int floor);
 const char *spork__program_argv0(void);
 
 /* ---- fork server, both sides ---- */

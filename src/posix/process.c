@@ -87,12 +87,22 @@ static bool close_listed(const char *directory, const int64_t *sorted, size_t co
     return true;
 }
 
-static void close_range_or_listed(unsigned first, unsigned last)
+/* All between those to keep. */
+static bool close_ranges(const int64_t *sorted, size_t count)
 {
 #if SPORK_HAVE_CLOSE_RANGE
-    if (first <= last) close_range(first, last, 0);
+    unsigned next = 3;
+    if (close_range(INT_MAX, INT_MAX, 0) != 0) return false; /* nothing there: asks whether the kernel knows it */
+    for (size_t i = 0; i < count; i++) {
+        if (sorted[i] < (int64_t)next) continue;
+        if (sorted[i] > (int64_t)next) close_range(next, (unsigned)sorted[i] - 1, 0);
+        next = (unsigned)sorted[i] + 1;
+    }
+    close_range(next, INT_MAX, 0);
+    return true;
 #else
-    (void)first, (void)last;
+    (void)sorted, (void)count;
+    return false;
 #endif
 }
 
@@ -102,21 +112,9 @@ static void close_others(const int64_t *keep, size_t count)
     if (count > sizeof sorted / sizeof *sorted) count = sizeof sorted / sizeof *sorted;
     for (size_t i = 0; i < count; i++) sorted[i] = keep[i];
     qsort(sorted, count, sizeof *sorted, compare);
-#if SPORK_HAVE_CLOSE_RANGE
-    if (close_range(INT_MAX, INT_MAX, 0) == 0) { /* nothing there: asks whether the kernel knows it */
-        unsigned next = 3;
-        for (size_t i = 0; i < count; i++) {
-            if (sorted[i] < (int64_t)next) continue;
-            if (sorted[i] > (int64_t)next) close_range_or_listed(next, (unsigned)sorted[i] - 1);
-            next = (unsigned)sorted[i] + 1;
-        }
-        close_range_or_listed(next, INT_MAX);
+    if (close_ranges(sorted, count) || close_listed("/proc/self/fd", sorted, count) ||
+        close_listed("/dev/fd", sorted, count))
         return;
-    }
-#else
-    (void)close_range_or_listed;
-#endif
-    if (close_listed("/proc/self/fd", sorted, count) || close_listed("/dev/fd", sorted, count)) return;
     for (int fd = 3; fd < 4096; fd++)
         if (!kept(fd, sorted, count)) close(fd);
 }

@@ -29,6 +29,20 @@ int spork__program_fd(void) { return program.fd; }
 const char *spork__program_argv0(void) { return program_argv0[0] != 0 ? program_argv0 : program_path; }
 const char *spork__os_program_path(void) { return program_path; }
 
+static void remember_descriptor(int fd)
+{
+    program.fd = fd;
+    if (fd >= 0) snprintf(program.file, sizeof program.file, "/proc/self/fd/%d", fd);
+}
+
+bool spork__program_raise(int floor)
+{
+    int above = program.fd < 0 ? -1 : spork__fd_raise(program.fd, floor);
+    if (program.fd >= 0 && above < 0) return false;
+    remember_descriptor(above);
+    return true;
+}
+
 spork_status spork__os_remember_program(const char *argv0)
 {
     char *path = program_path;
@@ -41,10 +55,8 @@ spork_status spork__os_remember_program(const char *argv0)
     path[n > 0 ? n : 0] = 0;
     /* Not the path: a file put in its place would be another program. And not /proc/self/exe itself at the time of a start:
      * under valgrind that is valgrind. */
-    program.fd = spork__fd_private(SPORK__SYS(open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));
-    if (program.fd >= 0)
-        snprintf(program.file, sizeof program.file, "/proc/self/fd/%d", program.fd);
-    else if (argv0 != NULL && path[0] == 0) {
+    remember_descriptor(spork__fd_private(SPORK__SYS(open("/proc/self/exe", O_RDONLY | O_CLOEXEC))));
+    if (program.fd < 0 && argv0 != NULL && path[0] == 0) {
         char real[PATH_MAX];
         if (realpath(argv0, real) != NULL && strlen(real) < sizeof program_path) memcpy(path, real, strlen(real) + 1);
     }

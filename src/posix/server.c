@@ -141,19 +141,28 @@ static bool receive(job *j)
     return j->inline_bytes != NULL && spork__socket_receive(self.socket, j->inline_bytes, r->size, NULL, &none) == 1;
 }
 
-/* Gives the descriptors the numbers that they are to have. First those in the way move up, then each is put in its place. */
-static int place(job *j, int64_t *numbers)
+static bool raise_to(int *fd, int floor) { return *fd < 0 || (*fd = spork__fd_raise(*fd, floor)) >= 0; }
+
+/* All that is open here, above the numbers that were asked for: those may be anything that was free in the owner. */
+static bool make_room(job *j, const spork__served *served)
 {
-    int highest = 2;
-    size_t next = (size_t)(j->request.has_ack != 0) + (j->request.has_block != 0);
+    int floor = 3, tree = (int)*served->tree;
     for (int i = 0; i < j->request.number_count; i++)
-        if (j->numbers[i] > highest) highest = (int)j->numbers[i];
-    for (size_t i = 0; highest > 2 && i < j->fd_count; i++) {
-        int above = fcntl(j->fds[i], F_DUPFD_CLOEXEC, highest + 1);
-        if (above < 0) return -1;
-        close(j->fds[i]);
-        j->fds[i] = above;
-    }
+        if (j->numbers[i] >= floor) floor = (int)j->numbers[i] + 1;
+    if (floor == 3) return true;
+    bool fits = raise_to(&self.next_lifeline, floor) && raise_to(&spork__relay_pipe, floor) && raise_to(&tree, floor) &&
+                spork__program_raise(floor);
+    *served->tree = tree;
+    for (size_t i = 0; fits && i < j->fd_count; i++) fits = raise_to(&j->fds[i], floor);
+    return fits;
+}
+
+/* Gives the descriptors the numbers that they are to have. */
+static int place(job *j, const spork__served *served)
+{
+    int64_t *numbers = served->handles;
+    size_t next = (size_t)(j->request.has_ack != 0) + (j->request.has_block != 0);
+    if (!make_room(j, served)) return -1;
     for (int i = 0; i < j->request.number_count; i++) {
         int64_t wish = j->numbers[i];
         numbers[i] = SPORK__NO_HANDLE;
@@ -183,6 +192,7 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     sigaction(SIGCHLD, &standard, NULL);
     sigaction(SIGPIPE, &standard, NULL);
     spork__fd_close(self.socket);
+    spork__fd_close(self.lifeline);
     spork__fd_close(wake[0]);
     spork__fd_close(wake[1]);
     if (!self.relay) spork__os_lifeline_forget(); /* a raw clone calls no fork handlers */
@@ -194,7 +204,7 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     served->handle_count = (size_t)j->request.number_count;
     served->sequence =
         self.relay ? j->request.sequence : 0; /* a sibling's pid is known to the owner, whatever happens */
-    int code = place(j, served->handles) != 0 ? errno : 0;
+    int code = place(j, served) != 0 ? errno : 0;
     if (j->request.has_ack) served->ack = j->fds[0]; /* it may have moved */
     if (code != 0) {
         spork__fail_os(code, "the descriptors cannot get their numbers");
@@ -203,7 +213,6 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     }
     if (served->handle_count <= SPORK__GIVEN_LIFELINE || served->handles[SPORK__GIVEN_LIFELINE] != self.next_lifeline)
         spork__fd_close(self.next_lifeline); /* it has a leash of its own, or outlives its parent */
-    spork__fd_close(self.lifeline);
     if (j->request.has_block) spork__fd_close(j->fds[j->request.has_ack ? 1 : 0]);
 }
 
@@ -280,17 +289,6 @@ static bool serve(spork__served *served)
     return false;
 }
 
-/* Our own descriptors out of the way of the numbers that children ask for. */
-static int high(int fd)
-{
-    struct rlimit limit;
-    int floor = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1024 ? (int)(limit.rlim_cur / 2) : 512;
-    int above = fcntl(fd, F_DUPFD_CLOEXEC, floor);
-    if (above < 0) return fd;
-    close(fd);
-    return above;
-}
-
 spork_status spork__os_forkserver_main(spork_native socket, spork_native lifeline, void *control, spork_native ack,
                                        spork__served *served)
 {
@@ -303,8 +301,8 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
         if (status != SPORK_OK) return status;
     }
     signal(SIGPIPE, SIG_IGN);
-    self.socket = high((int)socket);
-    self.lifeline = high((int)lifeline);
+    self.socket = (int)socket;
+    self.lifeline = (int)lifeline;
     self.next_lifeline = -1;
     self.tree = -1; /* mapped: children find it so */
     self.relay = (wish != NULL && strcmp(wish, "relay") == 0) || !spork__clone_works();
@@ -313,7 +311,7 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
     spork__fd_write((int)ack, how, strlen(how));
     spork__fd_close((int)ack);
     for (;;) {
-        if (self.next_lifeline < 0) self.next_lifeline = high(spork__lifeline_open(self.lifeline));
+        if (self.next_lifeline < 0) self.next_lifeline = spork__lifeline_open(self.lifeline);
         if (self.children == NULL && (self.socket < 0 || self.retired)) spork__os_exit(0);
         int ready = spork__fd_wait(self.socket, wake[0], SPORK_FOREVER);
         char rest[64];

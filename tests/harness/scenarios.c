@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef _WIN32
+#include <unistd.h>
+#endif
 
 #include "harness.h"
 #include "targets.h"
@@ -168,7 +171,40 @@ static int loops(const char *argument)
     return 0;
 }
 
+#ifndef _WIN32
+enum { LOW = 3, HIGH = 12 };
+
+static int use_numbers(const spork_args *args)
+{
+    char text[8];
+    (void)args;
+    for (int fd = LOW; fd <= HIGH; fd++)
+        if (write(fd, text, (size_t)snprintf(text, sizeof text, "%d ", fd)) < 0) return 1;
+    spork_process *p = spork_process_new(say, spork_pack(0, "and the child's child"));
+    SPORK_MUST(spork_process_start(p));
+    SPORK_MUST(spork_process_join(p, SPORK_FOREVER));
+    return spork_process_exitcode(p);
+}
+
+/* Has the low numbers before Spork can take any, and passes them on. */
+static int low_numbers(const char *argument)
+{
+    spork_native pass[HIGH - LOW + 1];
+    (void)argument;
+    for (int fd = LOW; fd <= HIGH; fd++) pass[fd - LOW] = dup2(1, fd);
+    SPORK_MUST(spork_init(0, NULL));
+    spork_process_options o = {.target = use_numbers, .pass_fds = pass, .pass_fds_count = HIGH - LOW + 1};
+    spork_process *p = spork_process_new_with(&o);
+    SPORK_MUST(spork_process_start(p));
+    SPORK_MUST(spork_process_join(p, SPORK_FOREVER));
+    return spork_process_exitcode(p);
+}
+#endif
+
 static const scenario scenarios[] = {
+#ifndef _WIN32
+    {"low_numbers", low_numbers},
+#endif
     {"no_init", no_init},
     {"lines", lines},
     {"unwritten", unwritten},
