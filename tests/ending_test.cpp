@@ -67,6 +67,19 @@ TEST(Ending, OfTheProgramTerminatesItsDaemons) { EXPECT_EQ("main ends\n", output
 
 TEST(Ending, OfTheProgramIsBoundedIfTheUserWantsIt) { EXPECT_EQ("main ends\n", output_of("bounded_exit", "", 0)); }
 
+TEST(Ending, OfTheProgramSaysForWhomItWaitsAfterTwoSeconds)
+{
+    std::string output = output_of("slow_exit", "", 0);
+    EXPECT_EQ(0u, output.find("main ends\nlog: waiting at the end for Process-1 (pid ")) << output;
+    EXPECT_NE(std::string::npos, output.find("\nchild ends\n")) << output;
+}
+
+TEST(Ending, OfTheProgramSaysWhomItLeavesBehind)
+{
+    std::string output = output_of("slow_exit", "100", 0);
+    EXPECT_EQ(0u, output.find("main ends\nlog: ending without Process-1 (pid ")) << output;
+}
+
 TEST(Ending, OfAChildJoinsItsOwnChildren)
 {
     Child child(target_open_children, spork_pack(300));

@@ -1,11 +1,14 @@
 // What can go wrong between start and the target, and many starts at once. Runs once under each start method.
 #ifndef _WIN32
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #endif
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <thread>
 
@@ -26,6 +29,49 @@ struct Bootstrap {
         harness_setenv("SPORK_START_TIMEOUT_MS", nullptr);
     }
 };
+
+std::string output_of(harness_program *program)
+{
+    EXPECT_NE(nullptr, program);
+    if (program == nullptr) return "";
+    std::string output = harness_output(program);
+    EXPECT_EQ(0, harness_wait(program)) << output;
+    harness_free(program);
+    return output;
+}
+
+TEST(Startup, ByForkWhileOtherThreadsRunIsWarnedOfOnce)
+{
+    std::string output = output_of(harness_run("start_with_thread", ""));
+    if (!forked()) {
+        EXPECT_EQ("child\nchild\n", output);
+        return;
+    }
+    EXPECT_EQ(0u, output.find("log: fork in a program with ")) << output;
+    EXPECT_NE(std::string::npos, output.find("SPORK_FORKSERVER")) << output;
+    EXPECT_EQ(output.size() - strlen("child\nchild\n"), output.find("child\nchild\n")) << output;
+    EXPECT_EQ(output.find("log: "), output.rfind("log: ")) << output;
+}
+
+#ifdef __linux__
+TEST(Startup, OfAProgramWithMoreRightsThanItsUserTakesNoOrdersFromTheEnvironment)
+{
+    if (geteuid() != 0) GTEST_SKIP() << "only root can make a set-user-id program of another user";
+    // Where it may be found and read by that user too.
+    std::string copy = "/tmp/spork-startup-test-" + std::to_string(spork_getpid());
+    std::filesystem::copy_file(harness_self(), copy, std::filesystem::copy_options::overwrite_existing);
+    ASSERT_EQ(0, chown(copy.c_str(), 65534, 65534));
+    ASSERT_EQ(0, chmod(copy.c_str(), 04755));
+    const char *arguments[] = {copy.c_str(), "--scenario", "start_each_way", "", nullptr};
+    harness_setenv("SPORK_BOOTSTRAP", ("3:4:" + std::to_string(spork_getpid()) + ":0123456789abcdef").c_str());
+    std::string output = output_of(harness_run_program(arguments));
+    harness_setenv("SPORK_BOOTSTRAP", nullptr);
+    std::filesystem::remove(copy);
+    if (output == "child\nSPORK_OK\nchild\nSPORK_OK\nchild\nSPORK_OK\n")
+        GTEST_SKIP() << "/tmp does not allow set-user-id programs";
+    EXPECT_EQ("child\nSPORK_OK\nSPORK_UNSUPPORTED\nSPORK_UNSUPPORTED\n", output);
+}
+#endif
 
 TEST(Startup, OfAChildThatIsKilledDuringItsBootstrapIsReportedAtOnce)
 {
@@ -195,7 +241,8 @@ TEST(Startup, OfChildrenThatStartTheirOwn)
 TEST(Startup, FromAProgramWithEightBusyThreads)
 {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-    if (forked()) GTEST_SKIP() << "the sanitizers' allocators do not survive a fork in the middle of another thread's malloc";
+    if (forked())
+        GTEST_SKIP() << "the sanitizers' allocators do not survive a fork in the middle of another thread's malloc";
 #endif
     spork_set_log(SPORK_LOG_ERROR, nullptr, nullptr); // the warning about threads is expected
     std::atomic<bool> stop{false};

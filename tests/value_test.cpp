@@ -10,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "harness/harness.h"
 #include "harness/values.h"
+#include "value.h"
 
 namespace {
 
@@ -477,6 +479,22 @@ TEST(Value, APointerReachesWhoeverIsInTheSameProcess)
     args = values_pack_pointer(nullptr);
     EXPECT_EQ(SPORK_OK, values_unpack_pointer(&args, &got)) << spork_error();
     EXPECT_EQ(nullptr, got);
+}
+
+TEST(Value, AnObjectOfAnotherCopyOfSporkIsRefused)
+{
+    harness_end *reader, *writer, *out = nullptr;
+    ASSERT_TRUE(harness_pipe(&reader, &writer));
+    spork_args args = spork_pack(harness_give(writer));
+    args.origin = spork__values_origin() ^ 2u; // as a plug-in's own static library would mark it
+    EXPECT_REFUSED(SPORK_INVALID, spork_unpack(&args, harness_take(&out)), 1);
+    EXPECT_TRUE(sentence_has("another copy of Spork")) << spork_error();
+    EXPECT_EQ(nullptr, out);
+    args.origin = spork__values_origin();
+    EXPECT_EQ(SPORK_OK, spork_unpack(&args, harness_take(&out)));
+    EXPECT_EQ(writer, out);
+    harness_end_free(reader);
+    harness_end_free(writer);
 }
 
 TEST(Value, OnlyAnUnpackedObjectCanBeKept)

@@ -136,6 +136,66 @@ static int bounded_exit(const char *argument)
     return at_exit(argument == NULL, 60000);
 }
 
+static void log_to_stdout(spork_log_level level, const char *process, int pid, const char *text, void *user)
+{
+    (void)level, (void)process, (void)pid, (void)user;
+    printf("log: %s\n", text);
+    fflush(stdout);
+}
+
+/* The end waits long enough to say for whom; `argument`: the bound, or "". */
+static int slow_exit(const char *argument)
+{
+    if (argument[0] != 0) harness_setenv("SPORK_EXIT_WAIT_MS", argument);
+    spork_set_log(SPORK_LOG_WARNING, log_to_stdout, NULL);
+    return at_exit(false, argument[0] != 0 ? 60000 : 2300);
+}
+
+static void stay(void *barrier)
+{
+    char byte;
+    harness_read(barrier, &byte, 1);
+}
+
+/* Starts two children while another thread runs. */
+static int start_with_thread(const char *argument)
+{
+    harness_end *reader, *writer;
+    (void)argument;
+    SPORK_MUST(spork_init(0, NULL));
+    spork_set_log(SPORK_LOG_WARNING, log_to_stdout, NULL);
+    if (!harness_pipe(&reader, &writer)) return 1;
+    harness_thread *thread = harness_thread_start(stay, reader);
+    for (int i = 0; i < 2; i++) {
+        spork_process *p = spork_process_new(say, spork_pack(0, "child"));
+        SPORK_MUST(spork_process_start(p));
+        SPORK_MUST(spork_process_join(p, SPORK_FOREVER));
+        spork_process_free(p);
+    }
+    harness_end_free(writer);
+    harness_thread_join(thread);
+    harness_end_free(reader);
+    return 0;
+}
+
+/* What each start method gives. */
+static int start_each_way(const char *argument)
+{
+    static const spork_start_method methods[] = {SPORK_FORK, SPORK_SPAWN, SPORK_FORKSERVER};
+    (void)argument;
+    SPORK_MUST(spork_init(0, NULL));
+    for (int i = 0; i < 3; i++) {
+        spork_process_options o = {.target = say, .args = spork_pack(0, "child"), .method = methods[i]};
+        spork_process *p = spork_process_new_with(&o);
+        spork_status status = spork_process_start(p);
+        if (status == SPORK_OK) spork_process_join(p, SPORK_FOREVER);
+        printf("%s\n", spork_status_name(status));
+        fflush(stdout);
+        spork_process_free(p);
+    }
+    return 0;
+}
+
 static void start_tree(void *unused)
 {
     spork_process_options o = {.target = outlive, .outlive_parent = true};
@@ -211,6 +271,9 @@ static const scenario scenarios[] = {
     {"join_at_exit", join_at_exit},
     {"daemon_at_exit", daemon_at_exit},
     {"bounded_exit", bounded_exit},
+    {"slow_exit", slow_exit},
+    {"start_with_thread", start_with_thread},
+    {"start_each_way", start_each_way},
     {"tree", tree},
     {"deaf", deaf_child},
     {"loops", loops},
