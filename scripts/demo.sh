@@ -36,9 +36,9 @@ show_all() {
 # The sources of the library on this system, where a POSIX alternative is chosen as CMake would.
 sources() {
     case $(uname) in
-    Linux) local others='image_macho|identity_libproc|lifeline_watcher|exit_(kqueue|polling)' ;;
-    Darwin) local others='image_elf|identity_procfs|lifeline_sigio|exit_(pidfd|polling)' ;;
-    *) local others='image_macho|identity_libproc|lifeline_sigio|exit_(pidfd|polling)' ;;
+    Linux) local others='image_macho|identity_libproc|lifeline_watcher|exit_(kqueue|polling)|park_(macos|polling)' ;;
+    Darwin) local others='image_elf|identity_procfs|lifeline_sigio|exit_(pidfd|polling)|park_(futex|polling)' ;;
+    *) local others='image_macho|identity_libproc|lifeline_sigio|exit_(pidfd|polling)|park_(futex|macos)' ;;
     esac
     find src -name '*.c' | grep -vE "^src/(win32|host)/|/($others)\.c$"
 }

@@ -9,7 +9,9 @@ cd "$(dirname "$0")/.."
 scale=${1:-20} seconds=${2:-60}
 
 cmake --preset linux >/dev/null
-cmake --build --preset linux --target storm_test startup_test | tail -n 1
+cmake --build --preset linux --target storm_test startup_test ground_test | tail -n 1
+echo "== storms on locks, bells and arenas"
+SPORK_TEST_SCALE=$scale build/linux/bin/ground_test --gtest_filter='Ground.*'
 for method in fork spawn forkserver; do
     echo "== storms, $method"
     SPORK_START_METHOD=$method SPORK_TEST_SCALE=$scale build/linux/bin/storm_test

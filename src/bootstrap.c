@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "child.h"
+#include "connection.h"
 #include "error.h"
 #include "log.h"
 #include "processes.h"
@@ -138,6 +139,7 @@ spork_status spork__init(int argc, char **argv, int header_version)
         return spork__fail(SPORK_UNSUPPORTED,
                            "spork_init: the program was compiled for version %d.%d of Spork, and the library is %s",
                            header_version / 10000, header_version / 100 % 100, spork_version());
+    spork__kind_add(&spork__connection_kind);
     spork_status status = spork__os_at_fork(spork__process_forget_all);
     if (status != SPORK_OK) return spork__fail_in(status, "spork_init");
     status = spork__os_bootstrap(&block, &ack, &nonce);

@@ -45,6 +45,16 @@ spork_status spork__object_check(const spork__object *object, const spork__kind 
     return SPORK_OK;
 }
 
+bool spork__object_any(const spork__kind *kind, bool (*is)(const spork__object *object, const void *user),
+                       const void *user)
+{
+    bool any = false;
+    spork__os_lock(SPORK__LOCK_OBJECTS);
+    for (const spork__object *o = objects.first; o != NULL && !any; o = o->next) any = o->kind == kind && is(o, user);
+    spork__os_unlock(SPORK__LOCK_OBJECTS);
+    return any;
+}
+
 void spork__kind_add(const spork__kind *kind)
 {
     spork__os_lock(SPORK__LOCK_OBJECTS);

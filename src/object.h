@@ -61,6 +61,10 @@ spork_status spork__object_check(const spork__object *object, const spork__kind 
 const spork__kind *spork__kind_find(uint16_t kind);
 void spork__kind_add(const spork__kind *kind);
 
+/* Whether `is` says so of any object of that kind in this process. */
+bool spork__object_any(const spork__kind *kind, bool (*is)(const spork__object *object, const void *user),
+                       const void *user);
+
 /* How many objects are in a pack, and their parcels. SPORK_INVALID, SPORK_NOT_SHARED, naming the argument. */
 spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels, size_t *handle_count);
 /* All handles of the parcels, in order, into `handles` (room for that count). */

@@ -46,6 +46,46 @@ void spork__os_unlock(spork__lock lock);
  * free then. Only what is async-signal-safe may be done in it. Once; nothing where there is no fork. */
 spork_status spork__os_at_fork(void (*in_child)(void));
 
+/* ---- channel.c: messages between processes ---------------------------------------------------------------------- */
+
+/* An end. */
+typedef struct spork__channel {
+    spork_native in,
+        out; /* SPORK__NO_HANDLE: it does not receive, or send; a duplex end has one handle in both places */
+    spork_native in_event, out_event; /* Windows: signalled by a transfer; made when first needed */
+} spork__channel;
+
+/* A pair: one-way from the second to the first, or duplex. Under SPORK__LOCK_START. */
+spork_status spork__os_channel_new(bool duplex, spork__channel ends[2]);
+/* Handles that another process gave become such an end. */
+spork_status spork__os_channel_adopt(spork__channel *channel);
+/* One message, whole. `handles` (only over a duplex end): go with it, and stay ours. SPORK_TIMEOUT: nothing was sent.
+ * SPORK_BROKEN: a part was; SPORK_CLOSED: nobody receives. */
+spork_status spork__os_channel_send(spork__channel *channel, const void *data, size_t size, const spork_native *handles,
+                                    size_t handle_count, int timeout_ms);
+/* Receives into `message` (message.h) until it is whole; what came before another result stays there. SPORK_TOO_SMALL: its
+ * size is known, and more than the lent room; SPORK_CLOSED: the end, what came of a message is dropped; SPORK_BAD_MESSAGE. */
+struct spork__message;
+spork_status spork__os_channel_receive(spork__channel *channel, struct spork__message *message, int timeout_ms);
+/* Before a message is decoded: sees to its handles, and tells where its values begin. */
+spork_status spork__os_channel_unwrap(struct spork__message *message, size_t *begin);
+/* Waits until something can be received; on Windows by receiving it. SPORK_OK also at the end. */
+spork_status spork__os_channel_poll(spork__channel *channel, struct spork__message *message, int timeout_ms);
+/* The handle in the mode that other programs expect. */
+void spork__os_channel_plain(spork__channel *channel);
+/* Async-signal-safe (POSIX). */
+void spork__os_channel_close(spork__channel *channel);
+
+/* ---- park.c: sleeping on a word of shared memory ----------------------------------------------------------------- */
+
+/* What a word that processes sleep on needs beside it: a semaphore on Windows; elsewhere nothing, SPORK__NO_HANDLE. It goes to
+ * other processes with the memory, and is closed as any handle. */
+spork_status spork__os_berth_new(spork_native *berth);
+/* Sleeps while the 32-bit atomic at `word` holds `expected`, for at most `ms` (0 to 1000); may return for no reason. */
+void spork__os_park(const void *word, uint32_t expected, spork_native berth, int ms);
+/* Wakes one sleeper, or all, once the word has another value. Cannot fail; a wake-up may be lost. */
+void spork__os_unpark(const void *word, spork_native berth, bool all);
+
 /* ---- memory.c: memory shared between processes ------------------------------------------------------------------ */
 
 typedef struct spork__block {
@@ -58,6 +98,10 @@ typedef struct spork__block {
 spork_status spork__os_block_new(spork__block *block, size_t size);
 /* The same without reserving: for large sparse tables, of which little is used. */
 spork_status spork__os_block_new_sparse(spork__block *block, size_t size);
+/* Addresses only: a part may be used after spork__os_block_commit gave it memory. For what may become large. */
+spork_status spork__os_block_new_growing(spork__block *block, size_t size);
+/* Zeroed memory for these bytes of such a block, in every process that maps it; what has some keeps it. SPORK_NO_SPACE. */
+spork_status spork__os_block_commit(const spork__block *block, size_t offset, size_t size);
 /* Maps a block that another process gave. `size` 0: its whole size. */
 spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size);
 /* Closes the handle; the memory stays mapped. */
@@ -109,6 +153,8 @@ void spork__os_write_error(const char *text, size_t size);
 __attribute__((noreturn))
 #endif
 void spork__os_exit(int code);
+/* The same as by a kill from outside. For tests. */
+void spork__os_kill_self(void);
 /* Coverage and leak-check hooks, if this build has them, at the end of a child. */
 void spork__os_exit_hooks(bool forked);
 /* The mutable part of the surroundings (directory, environment, standard streams) as one number: has it changed? */

@@ -53,13 +53,18 @@ static uint32_t generation_of(uint64_t who)
 static uint32_t id_of(uint32_t index, uint64_t who) { return generation_of(who) << SPORK__TREE_SLOT_BITS | index; }
 static int pid_of(uint64_t who) { return (int)(uint32_t)who; }
 
+static const _Atomic uint32_t nobody;
+const _Atomic uint32_t *_Atomic spork__tree_glance = &nobody;
+
 static spork_status prepare_self(void)
 {
     void *page = NULL;
     if (here.self != NULL) return SPORK_OK;
     spork_status status = spork__os_fork_wiped_page(&page, &here.wiped);
-    if (status == SPORK_OK) here.self = page;
-    return status;
+    if (status != SPORK_OK) return status;
+    here.self = page;
+    if (here.wiped) atomic_store_explicit(&spork__tree_glance, here.self, memory_order_release);
+    return SPORK_OK;
 }
 
 spork_status spork__tree_open(spork_native *handle)

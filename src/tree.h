@@ -30,6 +30,16 @@ bool spork__tree_alive(uint32_t id);
 /* Its process id, for messages; 0 if it is gone. */
 int spork__tree_pid(uint32_t id);
 
+#ifndef __cplusplus
+#include <stdatomic.h>
+/* This process' id if that can be had without a call; 0: ask spork__tree_self. */
+extern const _Atomic uint32_t *_Atomic spork__tree_glance;
+static inline uint32_t spork__tree_self_at_a_glance(void)
+{
+    return atomic_load_explicit(atomic_load_explicit(&spork__tree_glance, memory_order_relaxed), memory_order_relaxed);
+}
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -43,6 +43,13 @@ static const uint64_t MAX_SIZE = (uint64_t)1 << 48;
 
 /* Its address differs in every copy of the library within a process. */
 static char copy_mark;
+void spork_args_free(spork_args *received)
+{
+    if (received == NULL) return;
+    spork__objects_release(received);
+    spork__free(received);
+}
+
 uint32_t spork__values_origin(void) { return (uint32_t)((uintptr_t)&copy_mark >> 4) | 1u; }
 
 /* ---- sizes ---- */

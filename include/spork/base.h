@@ -53,6 +53,9 @@ extern "C" {
 /** Waits without a limit. */
 #define SPORK_FOREVER (-1)
 
+/** A descriptor (POSIX) or a HANDLE (Windows); -1 is none. */
+typedef intptr_t spork_native;
+
 /**
  * The result of a call. The values are fixed: the same on every system and in every version, fit for a `switch`, a file
  * or a message. 32 and above are the fate of work that somebody else did, not of the call that tells it.
@@ -75,14 +78,14 @@ typedef enum spork_status {
     SPORK_BROKEN = 14,      /**< the other side died in the middle: a barrier, a stream, a fork server */
     SPORK_EXISTS = 15,
     SPORK_NOT_FOUND = 16,
-    SPORK_DENIED = 17,    /**< the system's permissions forbid it */
-    SPORK_OS_ERROR = 18,  /**< another error of the system: spork_last_os_error() */
-    SPORK_INTERNAL = 19,  /**< a defect of Spork itself; please report it */
-    SPORK_READY = 20,     /**< do not sleep: what you would wait for is there */
-    SPORK_NOT_YOURS = 21, /**< the object belongs to the process that made it, and this is a fork of that one */
-    SPORK_FAILED = 32,    /**< the work itself said that it failed */
-    SPORK_CRASHED = 33,   /**< the process that did the work died of a signal or an exception */
-    SPORK_DEADLINE = 34,  /**< the work's own limit passed, not your wait */
+    SPORK_DENIED = 17,     /**< the system's permissions forbid it */
+    SPORK_OS_ERROR = 18,   /**< another error of the system: spork_last_os_error() */
+    SPORK_INTERNAL = 19,   /**< a defect of Spork itself; please report it */
+    SPORK_READY = 20,      /**< do not sleep: what you would wait for is there */
+    SPORK_NOT_YOURS = 21,  /**< the object belongs to the process that made it, and this is a fork of that one */
+    SPORK_FAILED = 32,     /**< the work itself said that it failed */
+    SPORK_CRASHED = 33,    /**< the process that did the work died of a signal or an exception */
+    SPORK_DEADLINE = 34,   /**< the work's own limit passed, not your wait */
     SPORK_OVER_LIMIT = 35, /**< a limit on memory, CPU time or files ended it */
     SPORK_CANCELLED = 36
 } spork_status;

@@ -68,9 +68,6 @@ extern "C" {
 /** Exit code of a process whose status somebody else took. */
 #define SPORK_EXIT_UNKNOWN (INT32_MIN + 1)
 
-/** A descriptor (POSIX) or a HANDLE (Windows); -1 is none. */
-typedef intptr_t spork_native;
-
 typedef struct spork_process spork_process;
 
 /** What a process runs; the return is its exit code. `args` live as long as the process. Can be called directly too. */
@@ -99,9 +96,9 @@ typedef struct spork_process_options {
     size_t self_size;
 
     /** Limits; 0 is none. Where the system cannot enforce one, spork_process_new_with gives NULL with SPORK_UNSUPPORTED. */
-    uint64_t max_memory;  /**< bytes of private memory: allocating more fails (Linux: RLIMIT_DATA; Windows: job) */
-    uint64_t max_cpu_ms;  /**< CPU time, rounded up to seconds on POSIX; then it dies with -24 (SIGXCPU) everywhere */
-    unsigned max_files;   /**< descriptors open at once, the inherited ones included (not on Windows) */
+    uint64_t max_memory; /**< bytes of private memory: allocating more fails (Linux: RLIMIT_DATA; Windows: job) */
+    uint64_t max_cpu_ms; /**< CPU time, rounded up to seconds on POSIX; then it dies with -24 (SIGXCPU) everywhere */
+    unsigned max_files;  /**< descriptors open at once, the inherited ones included (not on Windows) */
 
     /** Descriptors or handles that the child gets besides, under the same numbers. Read at `start`. */
     const spork_native *pass_fds;

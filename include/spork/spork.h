@@ -8,5 +8,6 @@
 #include "base.h"
 #include "value.h"
 #include "process.h"
+#include "connection.h"
 
 #endif

@@ -67,7 +67,7 @@ typedef struct spork_slot {
 
 /** Up to 16 values. A struct by value: it can be stored, returned and put into options alike in C and C++. */
 typedef struct spork_args {
-    uint32_t count; /**< how many values there are */
+    uint32_t count;  /**< how many values there are */
     uint32_t origin; /**< 0: packed here; else the mark of the library that received them */
     spork_item items[SPORK_MAX_VALUES];
 } spork_args;
@@ -90,7 +90,7 @@ enum {
     SPORK__KIND_ARRAY = 7,
     SPORK__KIND_TEXT_INTO = 8, /* a slot only */
     SPORK__KIND_POINTER = 9,
-    SPORK__KIND_BOOL = 10, /* a slot only: takes 0 and 1 */
+    SPORK__KIND_BOOL = 10,  /* a slot only: takes 0 and 1 */
     SPORK__KIND_OBJECT = 16 /* the first object */
 };
 enum { SPORK__FLAG_MOVE = 1 };
@@ -112,7 +112,7 @@ enum { SPORK__FLAG_MOVE = 1 };
     X(c, char, CHAR_MIN < 0 ? SPORK__KIND_INT : SPORK__KIND_UINT)
 
 /* The kinds of objects that can be packed: X(name, kind). Each concept that adds one adds its line here. */
-#define SPORK__OBJECTS(X)
+#define SPORK__OBJECTS(X) X(connection, 16)
 
 #ifdef __cplusplus
 extern "C" {
@@ -216,6 +216,9 @@ static inline spork_bytes spork_bytes_of(const void *data, size_t size)
 SPORK_API spork_status spork__unpack(const spork_args *args, size_t count, const spork_slot *slots);
 SPORK_API spork_status spork__keep(spork_item object);
 
+/** Frees args that were received (spork_connection_recv …), and the objects in them that were not kept. NULL is fine. */
+SPORK_API void spork_args_free(spork_args *received);
+
 #ifdef __cplusplus
 }
 #endif
@@ -253,13 +256,9 @@ spork__to_other(struct spork__this_type_cannot_be_unpacked_into__see_the_table_i
 #define SPORK__AS_INT(suffix, type, kind)                                                                              \
     type:                                                                                                              \
     spork__as_##suffix,
-#define SPORK__AS_OBJECT(name, kind)                                                                                   \
-    spork_##name * : spork__as_##name,
-#define SPORK__TO_INT(suffix, type, kind)                                                                              \
-    type *:                                                                                                            \
-    spork__to_##suffix,
-#define SPORK__TO_OBJECT(name, kind)                                                                                   \
-    spork_##name * *: spork__to_##name,
+#define SPORK__AS_OBJECT(name, kind) spork_##name * : spork__as_##name,
+#define SPORK__TO_INT(suffix, type, kind) type * : spork__to_##suffix,
+#define SPORK__TO_OBJECT(name, kind) spork_##name ** : spork__to_##name,
 
 /* clang-format off */
 #define spork__as(x)                                                                                                   \
@@ -337,8 +336,10 @@ template <class T> spork_item spork__as(T x)
     } else if constexpr (std::is_enum_v<T>) {
         return spork__as(static_cast<std::underlying_type_t<T>>(x));
     } else if constexpr (std::is_integral_v<T>) {
-        if constexpr (std::is_signed_v<T>) return spork__as_int(static_cast<int64_t>(x));
-        else return spork__as_uint(static_cast<uint64_t>(x));
+        if constexpr (std::is_signed_v<T>)
+            return spork__as_int(static_cast<int64_t>(x));
+        else
+            return spork__as_uint(static_cast<uint64_t>(x));
     } else if constexpr (std::is_floating_point_v<T>) {
         static_assert(!std::is_same_v<T, long double>, "a long double cannot be packed: it would lose digits");
         return spork__as_f(static_cast<double>(x));

@@ -128,15 +128,15 @@ static int anonymous_fd(void)
 }
 
 /* Pages now, so that a full memory is an error here and not a SIGBUS later. */
-static int reserve(int fd, size_t size)
+static int reserve(int fd, size_t offset, size_t size)
 {
 #if SPORK_HAVE_POSIX_FALLOCATE
     int code;
-    do code = spork__fault(SPORK__FAULT_SYSTEM) ? spork__fault_code() : posix_fallocate(fd, 0, (off_t)size);
+    do code = spork__fault(SPORK__FAULT_SYSTEM) ? spork__fault_code() : posix_fallocate(fd, (off_t)offset, (off_t)size);
     while (code == EINTR);
     return code == EOPNOTSUPP || code == EINVAL ? 0 : code;
 #else
-    (void)fd, (void)size; /* macOS reserves with ftruncate */
+    (void)fd, (void)offset, (void)size; /* macOS' shared memory is swapped, and has no limit of its own */
     return 0;
 #endif
 }
@@ -149,7 +149,7 @@ static spork_status new_block(spork__block *block, size_t size, bool reserved)
     if (size > INT64_MAX || SPORK__SYS(ftruncate(fd, (off_t)size)) != 0)
         code = size > INT64_MAX ? EFBIG : errno;
     else if (reserved)
-        code = reserve(fd, size);
+        code = reserve(fd, 0, size);
     if (code == 0) {
         void *data = spork__fault(SPORK__FAULT_SYSTEM) ? (errno = spork__fault_code(), MAP_FAILED)
                                                        : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -165,6 +165,13 @@ static spork_status new_block(spork__block *block, size_t size, bool reserved)
 
 spork_status spork__os_block_new(spork__block *block, size_t size) { return new_block(block, size, true); }
 spork_status spork__os_block_new_sparse(spork__block *block, size_t size) { return new_block(block, size, false); }
+spork_status spork__os_block_new_growing(spork__block *block, size_t size) { return new_block(block, size, false); }
+
+spork_status spork__os_block_commit(const spork__block *block, size_t offset, size_t size)
+{
+    int code = size == 0 ? 0 : reserve((int)block->handle, offset, size);
+    return code == 0 ? SPORK_OK : spork__fail_os(code, "no memory for %zu bytes more of a shared block", size);
+}
 
 spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size)
 {

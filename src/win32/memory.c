@@ -13,13 +13,12 @@ void spork__os_handle_close(spork_native handle)
 
 /* ---- blocks ---- */
 
-spork_status spork__os_block_new(spork__block *block, size_t size)
+static spork_status new_block(spork__block *block, size_t size, DWORD when)
 {
     *block = (spork__block){.handle = SPORK__NO_HANDLE};
     uint64_t bytes = size;
-    /* SEC_COMMIT, the default: the paging file keeps room for it from now on */
-    HANDLE section = SPORK__SYS_HANDLE(
-        CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, (DWORD)(bytes >> 32), (DWORD)bytes, NULL));
+    HANDLE section = SPORK__SYS_HANDLE(CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | when,
+                                                          (DWORD)(bytes >> 32), (DWORD)bytes, NULL));
     if (section == NULL) return SPORK__FAIL("no %zu bytes of shared memory", size);
     void *data = SPORK__SYS_HANDLE(MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, size));
     if (data == NULL) {
@@ -31,8 +30,22 @@ spork_status spork__os_block_new(spork__block *block, size_t size)
     return SPORK_OK;
 }
 
+/* The paging file keeps room for it from now on. */
+spork_status spork__os_block_new(spork__block *block, size_t size) { return new_block(block, size, SEC_COMMIT); }
 /* A section that is reserved only would have to be committed page by page; a table is small enough to be there. */
-spork_status spork__os_block_new_sparse(spork__block *block, size_t size) { return spork__os_block_new(block, size); }
+spork_status spork__os_block_new_sparse(spork__block *block, size_t size) { return new_block(block, size, SEC_COMMIT); }
+spork_status spork__os_block_new_growing(spork__block *block, size_t size)
+{
+    return new_block(block, size, SEC_RESERVE);
+}
+
+/* One view's commitment is the section's: all views see it. */
+spork_status spork__os_block_commit(const spork__block *block, size_t offset, size_t size)
+{
+    void *at = (char *)block->data + offset;
+    if (size == 0 || SPORK__SYS_HANDLE(VirtualAlloc(at, size, MEM_COMMIT, PAGE_READWRITE)) != NULL) return SPORK_OK;
+    return SPORK__FAIL("no memory for %zu bytes more of a shared block", size);
+}
 
 spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size)
 {

@@ -67,6 +67,12 @@ void spork__os_exit(int code)
     for (;;) Sleep(INFINITE);
 }
 
+void spork__os_kill_self(void)
+{
+    TerminateProcess(GetCurrentProcess(), SPORK__SIGNAL_EXIT | 9);
+    for (;;) Sleep(INFINITE);
+}
+
 void spork__os_exit_hooks(bool forked) { (void)forked; }
 uint64_t spork__os_surroundings(void) { return 0; } /* only fork servers live long enough to be outdated */
 

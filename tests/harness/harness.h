@@ -70,6 +70,8 @@ bool harness_pipe(harness_end **reader, harness_end **writer);
 /* Both into a pack: spork_pack(harness_give(end)); and out of args: spork_unpack(args, harness_take(&end)). */
 spork_item harness_give(harness_end *end);
 spork_slot harness_take(harness_end **end);
+/* Any handle as such an end. */
+harness_end *harness_wrap(spork_native native);
 spork_native harness_end_native(const harness_end *end);
 /* Frees the object, but not its descriptor. */
 spork_native harness_end_detach(harness_end *end);

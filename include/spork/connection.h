@@ -1,0 +1,117 @@
+/**
+ * @file connection.h
+ * Connections: messages between two processes (or threads), over an anonymous pipe.
+ *
+ *     spork_connection *reader, *writer;
+ *     SPORK_MUST(spork_pipe(&reader, &writer));
+ *     p = spork_process_new(child, spork_pack(spork_move(writer)));      // the child has the only writing end
+ *     SPORK_MUST(spork_process_start(p));
+ *
+ *     static int child(const spork_args *args)
+ *     {
+ *         spork_connection *out;
+ *         if (spork_unpack(args, &out) != SPORK_OK) return 1;
+ *         return spork_connection_send(out, spork_pack("answer", 42), SPORK_FOREVER) != SPORK_OK;
+ *     }
+ *
+ *     spork_args *message;
+ *     while (spork_connection_recv(reader, &message, SPORK_FOREVER) == SPORK_OK) {
+ *         const char *word; int number;
+ *         spork_unpack(message, &word, &number);
+ *         spork_args_free(message);
+ *     }                                                                  // SPORK_CLOSED: the child has ended
+ *
+ * ## Messages
+ * A message is a run of bytes, or a pack of values (value.h), which travels as such a run. It arrives whole or not at all. Sizes are
+ * 64-bit; on Windows a message has at most 1 GiB. Objects travel in a pack over a duplex connection; with spork_move the sender's is
+ * closed once the message was sent.
+ *
+ * ## Who may use an end
+ * One sender and one receiver at a time for each end, of all threads and processes that have it: two processes that send on
+ * copies of one end would mix their messages, and a sender that is killed in the middle of a message larger than 4 KiB leaves a
+ * part of it in front of the next sender's. Where several send or receive, use a queue.
+ *
+ * ## The end
+ * When the last copy of the other end is gone, closed or with its process, however that ended, the receiver gets what was sent
+ * before, and then SPORK_CLOSED; a message that its sender could not finish is not seen. A sender gets SPORK_CLOSED at once, and
+ * no SIGPIPE. This process' own copy of the other end counts, too: pass it with spork_move, or free it. Whoever receives while
+ * still holding it is warned once, in the log.
+ *
+ * ## What differs between systems
+ * | | POSIX | Windows |
+ * |---|---|---|
+ * | one-way | a pipe | a pipe in message mode, as CreatePipe makes them but overlapped |
+ * | duplex | a pair of stream sockets | the same, in both directions |
+ * | framing | 4 bytes length, big-endian; from 2^31 on -1 and 8 bytes more | none: a message is one write |
+ *
+ * The framing is that of CPython's multiprocessing.connection.Connection: a Python process can hold the other end, and read and
+ * write it by send_bytes and recv_bytes.
+ */
+#ifndef SPORK_CONNECTION_H
+#define SPORK_CONNECTION_H
+
+#include "value.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * A one-way connection: what is sent into *writer is received from *reader.
+ * @return SPORK_OK; SPORK_NO_SPACE: no more descriptors; SPORK_NO_MEMORY. On failure both are NULL.
+ */
+SPORK_API spork_status spork_pipe(spork_connection **reader, spork_connection **writer);
+
+/** A connection with two directions: what is sent into one end is received from the other. Results as spork_pipe. */
+SPORK_API spork_status spork_pipe_duplex(spork_connection **a, spork_connection **b);
+
+/**
+ * Sends a pack of values as one message. Waits while the other side does not read and the pipe is full (64 KiB, usually).
+ * @return SPORK_OK; SPORK_TIMEOUT: nothing was sent; SPORK_CLOSED: nobody can receive any more; SPORK_BROKEN: the time was over when a
+ *         part had been sent, so this end sends nothing more, and the receiver gets SPORK_CLOSED; SPORK_INVALID: a value that cannot
+ *         travel, or an end that only receives; SPORK_UNSUPPORTED: objects over a one-way connection; SPORK_TOO_LARGE;
+ *         SPORK_NO_MEMORY.
+ */
+SPORK_API spork_status spork_connection_send(spork_connection *connection, spork_args values, int timeout_ms);
+
+/**
+ * Receives a message that was sent as values. *values is yours until spork_args_free: the strings, arrays and objects in it live so
+ * long, the latter longer with spork_keep.
+ * @return SPORK_OK; SPORK_TIMEOUT; SPORK_CLOSED: no more will come; SPORK_BAD_MESSAGE: the message is no pack of values (it stays:
+ *         spork_connection_recv_bytes gets it), or what came is no message (then the connection is at its end); SPORK_INVALID: an end
+ *         that only sends; SPORK_NO_MEMORY: the message stays. *values is NULL unless SPORK_OK.
+ */
+SPORK_API spork_status spork_connection_recv(spork_connection *connection, spork_args **values, int timeout_ms);
+
+/** Sends `size` bytes as one message; none are a message too. Results as spork_connection_send. */
+SPORK_API spork_status spork_connection_send_bytes(spork_connection *connection, const void *data, size_t size,
+                                                   int timeout_ms);
+
+/**
+ * Receives one message into `buffer`.
+ * @param received  its length; also with SPORK_TOO_SMALL: the room that it needs. May be NULL.
+ * @return SPORK_OK; SPORK_TOO_SMALL: it is longer than `size`, and stays to be received; otherwise as spork_connection_recv.
+ */
+SPORK_API spork_status spork_connection_recv_bytes(spork_connection *connection, void *buffer, size_t size,
+                                                   size_t *received, int timeout_ms);
+
+/**
+ * Waits until there is something to receive: a message, or the end.
+ * @return SPORK_OK; SPORK_TIMEOUT; SPORK_INVALID: an end that only sends.
+ */
+SPORK_API spork_status spork_connection_poll(spork_connection *connection, int timeout_ms);
+
+/**
+ * The descriptor or handle of the end, to give to somebody else, in blocking mode (POSIX): it is the caller's from now on, and the
+ * connection is freed. On Windows it is an overlapped pipe handle. SPORK_NO_HANDLE (-1) with SPORK_BAD_STATE: a message has been
+ * received in part, or was too long for its buffer; the connection stays as it is.
+ */
+SPORK_API spork_native spork_connection_detach(spork_connection *connection);
+
+/** Closes this process' copy of the end. NULL is fine. */
+SPORK_API void spork_connection_free(spork_connection *connection);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

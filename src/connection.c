@@ -1,0 +1,361 @@
+/* What a death leaves behind:
+ *     a sender's, in the middle of a message    the receiver gets the end of the stream there, and drops what came
+ *     a receiver's                              the sender is told that nobody receives; a message in the receiver's hands is lost
+ *     anybody's, holding a copy of an end       that copy is closed by the system
+ * Nothing is shared but the pipe itself, so nobody has anything to repair. */
+#include "connection.h"
+
+#include <string.h>
+
+#include "alloc.h"
+#include "error.h"
+#include "log.h"
+#include "message.h"
+#include "platform.h"
+#include "value.h"
+
+struct spork_connection {
+    spork__object object;
+    spork__channel channel;
+    uint64_t pair; /* both ends have the same, whoever holds them */
+    uint8_t side;
+    bool look_for_mate; /* the other end was made in this process, and may still be here */
+    bool send_broken;   /* a message was sent in part */
+    spork__message message;
+};
+
+/* What a child is told beside the handles. */
+typedef struct description {
+    uint64_t pair;
+    uint8_t side, receives, sends, room[5];
+} description;
+
+static spork_connection *of(spork__object *object) { return (spork_connection *)object; }
+
+/* ---- making and giving ---- */
+
+static spork_connection *new_connection(const spork__channel *channel, uint64_t pair, int side)
+{
+    spork_connection *c = spork__alloc(sizeof *c, "a connection");
+    if (c == NULL) return NULL;
+    c->channel = *channel;
+    c->pair = pair;
+    c->side = (uint8_t)side;
+    spork__object_track(&c->object, &spork__connection_kind);
+    return c;
+}
+
+static spork_status give(spork__object *object, spork__parcel *parcel)
+{
+    spork_connection *c = of(object);
+    const spork__channel *channel = &c->channel;
+    if (c->message.known || c->message.header_have > 0)
+        return spork__fail(SPORK_BAD_STATE, "a message has been received in part, or did not fit: receive it first");
+    description about = {.pair = c->pair,
+                         .side = c->side,
+                         .receives = channel->in != SPORK__NO_HANDLE,
+                         .sends = channel->out != SPORK__NO_HANDLE};
+    parcel->handles[0] = about.receives ? channel->in : channel->out;
+    parcel->handle_count = 1;
+    memcpy(parcel->bytes, &about, sizeof about);
+    parcel->size = sizeof about;
+    return SPORK_OK;
+}
+
+static spork_status take(const spork__parcel *parcel, spork__object **object)
+{
+    description about;
+    if (parcel->size != sizeof about || parcel->handle_count != 1)
+        return spork__fail(SPORK_BAD_MESSAGE, "a damaged connection");
+    memcpy(&about, parcel->bytes, sizeof about);
+    spork__channel channel = {SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    if (about.receives) channel.in = parcel->handles[0];
+    if (about.sends) channel.out = parcel->handles[0];
+    if (channel.in == SPORK__NO_HANDLE && channel.out == SPORK__NO_HANDLE)
+        return spork__fail(SPORK_BAD_MESSAGE, "a damaged connection");
+    spork_status status = spork__os_channel_adopt(&channel);
+    if (status != SPORK_OK) return status;
+    spork_connection *c = new_connection(&channel, about.pair, about.side);
+    if (c == NULL) return SPORK_NO_MEMORY;
+    c->look_for_mate = true;
+    *object = &c->object;
+    return SPORK_OK;
+}
+
+static void abandon(spork__object *object, bool close)
+{
+    spork_connection *c = of(object);
+    for (size_t i = 0; i < c->message.handle_count; i++) spork__os_handle_close(c->message.handles[i]);
+    c->message.handle_count = 0;
+    if (close) spork__os_channel_close(&c->channel);
+}
+
+static void release(spork__object *object) { spork_connection_free(of(object)); }
+
+const spork__kind spork__connection_kind = {16, "connection", give, take, abandon, release};
+
+/* Under the lock that keeps forks away: a child must find every descriptor on the list of objects. */
+static spork_status make(bool duplex, spork_connection *made[2])
+{
+    spork__channel ends[2];
+    uint64_t pair = spork__os_nonce();
+    made[0] = made[1] = NULL;
+    spork__kind_add(&spork__connection_kind);
+    spork__os_lock(SPORK__LOCK_START);
+    spork_status status = spork__os_channel_new(duplex, ends);
+    for (int i = 0; i < 2 && status == SPORK_OK; i++) {
+        made[i] = new_connection(&ends[i], pair, i);
+        if (made[i] == NULL) {
+            status = SPORK_NO_MEMORY;
+            for (int k = i; k < 2; k++) spork__os_channel_close(&ends[k]);
+        } else
+            made[i]->look_for_mate = true;
+    }
+    spork__os_unlock(SPORK__LOCK_START);
+    if (status == SPORK_OK) return SPORK_OK;
+    spork_connection_free(made[0]);
+    made[0] = NULL;
+    return status;
+}
+
+spork_status spork_pipe(spork_connection **reader, spork_connection **writer)
+{
+    spork_connection *made[2];
+    if (reader == NULL || writer == NULL) return spork__fail(SPORK_INVALID, "spork_pipe: where to?");
+    spork_status status = make(false, made);
+    *reader = made[0];
+    *writer = made[1];
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "spork_pipe");
+}
+
+spork_status spork_pipe_duplex(spork_connection **a, spork_connection **b)
+{
+    spork_connection *made[2];
+    if (a == NULL || b == NULL) return spork__fail(SPORK_INVALID, "spork_pipe_duplex: where to?");
+    spork_status status = make(true, made);
+    *a = made[0];
+    *b = made[1];
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "spork_pipe_duplex");
+}
+
+void spork_connection_free(spork_connection *c)
+{
+    if (c == NULL) return;
+    spork__os_lock(SPORK__LOCK_START);
+    spork__object_untrack(&c->object);
+    if (!c->object.not_shared) spork__os_channel_close(&c->channel);
+    spork__message_drop(&c->message);
+    spork__os_unlock(SPORK__LOCK_START);
+    spork__free(c);
+}
+
+spork_native spork_connection_detach(spork_connection *c)
+{
+    if (spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind, "spork_connection_detach") !=
+        SPORK_OK)
+        return SPORK__NO_HANDLE;
+    if (c->message.known || c->message.header_have > 0) {
+        spork__fail(SPORK_BAD_STATE, "spork_connection_detach: a message has been received in part: receive it first");
+        return SPORK__NO_HANDLE;
+    }
+    spork__os_channel_plain(&c->channel);
+    spork_native handle = c->channel.in != SPORK__NO_HANDLE ? c->channel.in : c->channel.out;
+    c->channel.in = c->channel.out = SPORK__NO_HANDLE;
+    spork_connection_free(c);
+    return handle;
+}
+
+/* ---- sending ---- */
+
+static spork_status check(const spork_connection *c, bool receives, const char *call)
+{
+    spork_status status = spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind, call);
+    if (status != SPORK_OK) return status;
+    if ((receives ? c->channel.in : c->channel.out) == SPORK__NO_HANDLE)
+        return spork__fail(SPORK_INVALID, "%s: this end only %s", call, receives ? "sends" : "receives");
+    return SPORK_OK;
+}
+
+static spork_status send_message(spork_connection *c, const void *data, size_t size, const spork_native *handles,
+                                 size_t handle_count, int timeout_ms)
+{
+    if (c->send_broken)
+        return spork__fail(SPORK_BROKEN, "an earlier message could only be sent in part: this end sends no more");
+    spork_status status = spork__os_channel_send(&c->channel, data, size, handles, handle_count, timeout_ms);
+    if (status == SPORK_BROKEN) c->send_broken = true;
+    return status;
+}
+
+spork_status spork_connection_send_bytes(spork_connection *c, const void *data, size_t size, int timeout_ms)
+{
+    static const char call[] = "spork_connection_send_bytes";
+    spork_status status = check(c, false, call);
+    if (status != SPORK_OK) return status;
+    if (data == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
+    status = send_message(c, data, size, NULL, 0, timeout_ms);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+}
+
+static bool has_objects(const spork_args *values)
+{
+    for (unsigned i = 0; i < values->count && i < SPORK_MAX_VALUES; i++)
+        if (values->items[i].kind >= SPORK__KIND_OBJECT) return true;
+    return false;
+}
+
+static spork_status send_values(spork_connection *c, const spork_args *values, const spork__parcels *parcels,
+                                const spork_native *handles, size_t handle_count, int timeout_ms)
+{
+    _Alignas(16) unsigned char small[1024];
+    size_t size;
+    spork_status status = spork__values_size_with(values, parcels, &size);
+    if (status != SPORK_OK) return status;
+    void *encoded = size <= sizeof small ? small : spork__alloc(size, "a message");
+    if (encoded == NULL) return SPORK_NO_MEMORY;
+    status = spork__values_encode_with(values, parcels, encoded, size);
+    if (status == SPORK_OK) status = send_message(c, encoded, size, handles, handle_count, timeout_ms);
+    if (encoded != small) spork__free(encoded);
+    return status;
+}
+
+static spork_status send_objects(spork_connection *c, const spork_args *values, int timeout_ms)
+{
+    if (c->channel.in == SPORK__NO_HANDLE)
+        return spork__fail(SPORK_UNSUPPORTED, "objects travel over a duplex connection only: use spork_pipe_duplex");
+    spork_native handles[SPORK__MESSAGE_HANDLES];
+    size_t count;
+    spork__parcels *parcels = spork__alloc(sizeof *parcels, "objects in a message");
+    if (parcels == NULL) return SPORK_NO_MEMORY;
+    spork_status status = spork__objects_give(values, parcels, &count);
+    if (status == SPORK_OK) {
+        spork__objects_handles(values, parcels, handles);
+        status = send_values(c, values, parcels, handles, count, timeout_ms);
+    }
+    spork__free(parcels);
+    if (status == SPORK_OK) spork__objects_moved(values);
+    return status;
+}
+
+spork_status spork_connection_send(spork_connection *c, spork_args values, int timeout_ms)
+{
+    static const char call[] = "spork_connection_send";
+    spork_status status = check(c, false, call);
+    if (status != SPORK_OK) return status;
+    status = has_objects(&values) ? send_objects(c, &values, timeout_ms)
+                                  : send_values(c, &values, NULL, NULL, 0, timeout_ms);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+}
+
+/* ---- receiving ---- */
+
+static bool is_mate(const spork__object *object, const void *user)
+{
+    const spork_connection *c = user, *other = (const spork_connection *)object;
+    return other->pair == c->pair && other->side != c->side && !object->not_shared &&
+           other->channel.out != SPORK__NO_HANDLE;
+}
+
+/* Nothing is there, and the end cannot come as long as this process itself could still send. */
+static void warn_of_mate(spork_connection *c)
+{
+    c->look_for_mate = false;
+    if (!spork__object_any(&spork__connection_kind, is_mate, c)) return;
+    spork__log(SPORK_LOG_WARNING,
+               "receiving from a connection whose other end this process has, too: its end will not be seen; free that "
+               "end, or pass it on by spork_move");
+}
+
+static spork_status receive(spork_connection *c, int timeout_ms)
+{
+    if (c->message.whole) return SPORK_OK;
+    if (c->message.ended) return spork__fail(SPORK_CLOSED, "no more will come");
+    if (c->look_for_mate && timeout_ms != 0) {
+        spork_status status = spork__os_channel_receive(&c->channel, &c->message, 0);
+        if (status != SPORK_TIMEOUT) return status;
+        warn_of_mate(c);
+    }
+    return spork__os_channel_receive(&c->channel, &c->message, timeout_ms);
+}
+
+static spork_status too_small(spork__message *m, size_t size, size_t *received)
+{
+    if (received != NULL) *received = m->size < SIZE_MAX ? (size_t)m->size : SIZE_MAX;
+    return spork__fail(SPORK_TOO_SMALL, "the message has %llu bytes, the buffer %zu; it is still there to be received",
+                       (unsigned long long)m->size, size);
+}
+
+static spork_status receive_bytes(spork_connection *c, void *buffer, size_t size, size_t *received, int timeout_ms)
+{
+    spork__message *m = &c->message;
+    if (m->data == NULL && !m->whole) spork__message_lend(m, buffer, size);
+    spork_status status = receive(c, timeout_ms);
+    bool in_place = m->lent;
+    if (status != SPORK_OK) {
+        spork_status kept = spork__message_take_back(m);
+        if (status == SPORK_TOO_SMALL) return too_small(m, size, received);
+        return kept == SPORK_OK ? status : kept;
+    }
+    if (!in_place && m->size > size) return too_small(m, size, received);
+    if (!in_place && m->have > 0) memcpy(buffer, m->data, m->have);
+    if (received != NULL) *received = m->have;
+    spork__message_drop(m);
+    return SPORK_OK;
+}
+
+spork_status spork_connection_recv_bytes(spork_connection *c, void *buffer, size_t size, size_t *received,
+                                         int timeout_ms)
+{
+    static const char call[] = "spork_connection_recv_bytes";
+    if (received != NULL) *received = 0;
+    spork_status status = check(c, true, call);
+    if (status != SPORK_OK) return status;
+    if (buffer == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
+    status = receive_bytes(c, buffer, size, received, timeout_ms);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+}
+
+static spork_status receive_values(spork_connection *c, spork_args **values, int timeout_ms)
+{
+    spork__message *m = &c->message;
+    size_t begin, handle_count = 0;
+    spork_args args;
+    int64_t handles[SPORK__MESSAGE_HANDLES];
+    spork_status status = receive(c, timeout_ms);
+    if (status == SPORK_OK) status = spork__message_reserve(m, m->have); /* a message of no bytes has no room yet */
+    if (status == SPORK_OK) status = spork__os_channel_unwrap(m, &begin);
+    if (status == SPORK_OK) status = spork__values_decode_with(m->data + begin, m->have - begin, &args, true);
+    if (status != SPORK_OK) return status;
+    /* From here on the message is taken: objects that cannot be made would be no better the next time. */
+    spork__os_lock(SPORK__LOCK_START);
+    for (; handle_count < m->handle_count; handle_count++) handles[handle_count] = m->handles[handle_count];
+    m->handle_count = 0;
+    status = spork__objects_take(&args, handles, handle_count);
+    spork__os_unlock(SPORK__LOCK_START);
+    if (status != SPORK_OK) {
+        spork__message_drop(m);
+        return status;
+    }
+    *values = spork__message_release(m);
+    **values = args;
+    return SPORK_OK;
+}
+
+spork_status spork_connection_recv(spork_connection *c, spork_args **values, int timeout_ms)
+{
+    static const char call[] = "spork_connection_recv";
+    if (values == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
+    *values = NULL;
+    spork_status status = check(c, true, call);
+    if (status == SPORK_OK) status = receive_values(c, values, timeout_ms);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+}
+
+spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
+{
+    static const char call[] = "spork_connection_poll";
+    spork_status status = check(c, true, call);
+    if (status == SPORK_OK && !c->message.whole && !c->message.ended)
+        status = spork__os_channel_poll(&c->channel, &c->message, timeout_ms);
+    if (status == SPORK_TIMEOUT) return spork__fail(SPORK_TIMEOUT, "%s: nothing came in %d ms", call, timeout_ms);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+}

@@ -1,0 +1,346 @@
+/* Messages over pipes and stream sockets, framed as CPython's multiprocessing.connection.Connection does: the length as 4 bytes,
+ * big-endian and signed; from 2^31 on -1 and then 8 bytes (Lib/multiprocessing/connection.py, _send_bytes).
+ *
+ * A pipe's ends do not block (O_NONBLOCK, which each end has for itself), a socket's calls do not (MSG_DONTWAIT): so no call can wait for
+ * longer than it is asked to. A message of up to PIPE_BUF bytes enters a pipe whole; of a longer one whoever is killed while
+ * sending leaves a part, and when the last sender is gone the reader finds the end in the middle of a message. */
+#include "os.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "message.h"
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set */
+#endif
+#ifndef MSG_CMSG_CLOEXEC
+#define MSG_CMSG_CLOEXEC 0
+#endif
+
+/* ---- ends ---- */
+
+static void set_nonblocking(int fd, bool on)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0) fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
+static spork_status new_sockets(spork__channel ends[2])
+{
+    int fds[2];
+    if (SPORK__SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, fds)) != 0) return spork__fail_os(errno, "no socket pair");
+    for (int i = 0; i < 2; i++) {
+        fds[i] = spork__fd_cloexec(spork__fd_private(fds[i]));
+        ends[i].in = ends[i].out = fds[i];
+    }
+    if (fds[0] >= 0 && fds[1] >= 0) return spork__os_channel_adopt(&ends[0]), spork__os_channel_adopt(&ends[1]);
+    int code = errno;
+    spork__fd_close(fds[0]);
+    spork__fd_close(fds[1]);
+    return spork__fail_os(code, "no socket pair");
+}
+
+spork_status spork__os_channel_new(bool duplex, spork__channel ends[2])
+{
+    int fds[2];
+    for (int i = 0; i < 2; i++)
+        ends[i] = (spork__channel){SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    if (duplex) return new_sockets(ends);
+    if (spork__fd_pipe(fds) != 0) return spork__fail_os(errno, "no pipe");
+    for (int i = 0; i < 2; i++) set_nonblocking(fds[i], true);
+    ends[0].in = fds[0];
+    ends[1].out = fds[1];
+    return spork__os_channel_adopt(&ends[1]);
+}
+
+spork_status spork__os_channel_adopt(spork__channel *channel)
+{
+#ifdef SO_NOSIGPIPE
+    if (channel->in == channel->out) setsockopt((int)channel->out, SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
+#endif
+#ifdef F_SETNOSIGPIPE
+    if (channel->in != channel->out && channel->out != SPORK__NO_HANDLE) fcntl((int)channel->out, F_SETNOSIGPIPE, 1);
+#endif
+    (void)channel;
+    return SPORK_OK;
+}
+
+void spork__os_channel_plain(spork__channel *channel)
+{
+    if (channel->in != channel->out)
+        set_nonblocking((int)(channel->in != SPORK__NO_HANDLE ? channel->in : channel->out), false);
+}
+
+void spork__os_channel_close(spork__channel *channel)
+{
+    spork__fd_close((int)channel->in);
+    if (channel->out != channel->in) spork__fd_close((int)channel->out);
+    channel->in = channel->out = SPORK__NO_HANDLE;
+}
+
+/* ---- waiting ---- */
+
+typedef struct deadline {
+    int timeout_ms;
+    uint64_t until; /* 0: the clock has not been asked yet */
+} deadline;
+
+/* False: the time is over. */
+static bool wait_for(int fd, short events, deadline *d)
+{
+    if (d->timeout_ms == 0) return false;
+    for (;;) {
+        int left = d->timeout_ms;
+        if (d->timeout_ms > 0) {
+            uint64_t now = spork__os_now();
+            if (d->until == 0) d->until = now + (uint64_t)d->timeout_ms * 1000000;
+            if (now >= d->until) return false;
+            left = (int)((d->until - now + 999999) / 1000000);
+        }
+        struct pollfd p = {.fd = fd, .events = events};
+        int n = poll(&p, 1, left);
+        if (n > 0) return true;
+        if (n < 0 && errno != EINTR) spork__os_sleep(1); /* ENOMEM: for the moment */
+    }
+}
+
+static bool would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS; }
+
+/* ---- sending ---- */
+
+/* Without a SIGPIPE. Where a descriptor cannot be told to raise none, it is held back for the call and taken away after it. */
+static ssize_t write_quietly(int fd, const struct iovec *pieces, int count)
+{
+#ifdef F_SETNOSIGPIPE
+    return SPORK__SYS(writev(fd, pieces, count));
+#else
+    sigset_t sigpipe, before, pending;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+    bool held = sigismember(&before, SIGPIPE) == 1, was_pending = false; /* by the program itself */
+    if (held && sigpending(&pending) == 0) was_pending = sigismember(&pending, SIGPIPE) == 1;
+    ssize_t n = SPORK__SYS(writev(fd, pieces, count));
+    int code = errno;
+    if (n < 0 && code == EPIPE && !was_pending)
+        while (sigtimedwait(&sigpipe, NULL, &(struct timespec){0, 0}) < 0 && errno == EINTR) {}
+    if (!held) pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = code;
+    return n;
+#endif
+}
+
+static ssize_t send_some(const spork__channel *channel, struct iovec *pieces, int count, const spork_native *handles,
+                         size_t handle_count)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int) * SPORK__MESSAGE_HANDLES)];
+    } control;
+    if (channel->in != channel->out) return write_quietly((int)channel->out, pieces, count);
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = pieces;
+    message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
+    if (handle_count > 0) {
+        memset(&control, 0, CMSG_SPACE(sizeof(int) * handle_count));
+        message.msg_control = control.room;
+        message.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * handle_count);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * handle_count);
+        for (size_t i = 0; i < handle_count; i++) {
+            int fd = (int)handles[i];
+            memcpy(CMSG_DATA(c) + i * sizeof fd, &fd, sizeof fd);
+        }
+    }
+    return SPORK__SYS(sendmsg((int)channel->out, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+static size_t write_header(uint64_t size, unsigned char header[12])
+{
+    bool large = size > INT32_MAX;
+    uint32_t word = large ? UINT32_MAX : (uint32_t)size;
+    for (int i = 0; i < 4; i++) header[i] = (unsigned char)(word >> (24 - 8 * i));
+    for (int i = 0; large && i < 8; i++) header[4 + i] = (unsigned char)(size >> (56 - 8 * i));
+    return large ? 12 : 4;
+}
+
+spork_status spork__os_channel_send(spork__channel *channel, const void *data, size_t size, const spork_native *handles,
+                                    size_t handle_count, int timeout_ms)
+{
+    unsigned char header[12];
+    size_t header_size = write_header(size, header), sent = 0;
+    deadline d = {.timeout_ms = timeout_ms};
+    while (sent < header_size + size) {
+        struct iovec pieces[2];
+        int count = 0;
+        size_t skip = sent > header_size ? sent - header_size : 0;
+        if (sent < header_size) pieces[count++] = (struct iovec){header + sent, header_size - sent};
+        if (size > skip) pieces[count++] = (struct iovec){(char *)(uintptr_t)data + skip, size - skip};
+        ssize_t n = send_some(channel, pieces, count, handles, sent == 0 ? handle_count : 0);
+        if (n > 0) {
+            sent += (size_t)n;
+        } else if (n < 0 && errno == EINTR) {
+            continue;
+        } else if (n < 0 && !would_block()) {
+            int code = errno;
+            if (code == EPIPE || code == ECONNRESET) return spork__fail(SPORK_CLOSED, "nobody can receive any more");
+            spork__fail_os(code, sent > 0 ? "a message could only be sent in part" : "nothing was sent");
+            return sent > 0 ? SPORK_BROKEN : spork_last_status();
+        } else if (!wait_for((int)channel->out, POLLOUT, &d)) {
+            if (sent == 0) return spork__fail(SPORK_TIMEOUT, "nobody received anything for %d ms", timeout_ms);
+            /* The receiver gets the end instead of waiting for the rest. */
+            if (channel->in == channel->out)
+                shutdown((int)channel->out, SHUT_WR);
+            else {
+                spork__os_lock(SPORK__LOCK_START);
+                channel->out = spork__fd_close((int)channel->out);
+                spork__os_unlock(SPORK__LOCK_START);
+            }
+            return spork__fail(SPORK_BROKEN, "after %d ms only %zu of %zu bytes were sent", timeout_ms, sent,
+                               header_size + size);
+        }
+    }
+    return SPORK_OK;
+}
+
+/* ---- receiving ---- */
+
+static void take_descriptors(struct msghdr *message, spork__message *into)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            fd = spork__fd_cloexec(spork__fd_private(fd));
+            if (into->handle_count < SPORK__MESSAGE_HANDLES)
+                into->handles[into->handle_count++] = fd;
+            else
+                spork__fd_close(fd);
+        }
+    }
+}
+
+/* Descriptors come with a message's first bytes, and are on the message's list before any fork can copy them. */
+static ssize_t receive_header(int fd, void *to, size_t size, spork__message *m)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int) * SPORK__MESSAGE_HANDLES)];
+    } control;
+    struct iovec piece = {to, size};
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control.room;
+    message.msg_controllen = sizeof control.room;
+    spork__os_lock(SPORK__LOCK_START);
+    ssize_t n = SPORK__SYS(recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+    int code = errno;
+    if (n >= 0) take_descriptors(&message, m);
+    spork__os_unlock(SPORK__LOCK_START);
+    errno = code;
+    return n;
+}
+
+/* Some bytes more; SPORK_CLOSED at the end. */
+static spork_status receive_some(const spork__channel *channel, spork__message *m, void *to, size_t size, size_t *have,
+                                 deadline *d)
+{
+    int fd = (int)channel->in;
+    bool socket = channel->in == channel->out;
+    for (;;) {
+        ssize_t n = !socket    ? SPORK__SYS(read(fd, to, size))
+                    : m->known ? SPORK__SYS(recv(fd, to, size, MSG_DONTWAIT))
+                               : receive_header(fd, to, size, m);
+        if (n > 0) {
+            *have += (size_t)n;
+            return SPORK_OK;
+        }
+        if (n == 0 || errno == ECONNRESET) return spork__fail(SPORK_CLOSED, "no more will come");
+        if (errno == EINTR) continue;
+        if (!would_block()) return spork__fail_os(errno, "nothing can be received");
+        if (!wait_for(fd, POLLIN, d)) return spork__fail(SPORK_TIMEOUT, "no message came in %d ms", d->timeout_ms);
+    }
+}
+
+static uint64_t big_endian(const unsigned char *at, int count)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < count; i++) value = value << 8 | at[i];
+    return value;
+}
+
+/* SPORK_OK: its length is known. */
+static spork_status learn_size(const spork__channel *channel, spork__message *m, deadline *d)
+{
+    while (!m->known) {
+        bool large = m->header_have >= 4 && big_endian(m->header, 4) == UINT32_MAX;
+        size_t wanted = large ? 12 : 4;
+        if (m->header_have < wanted) {
+            spork_status status =
+                receive_some(channel, m, m->header + m->header_have, wanted - m->header_have, &m->header_have, d);
+            if (status != SPORK_OK) return status;
+            continue;
+        }
+        m->size = large ? big_endian(m->header + 4, 8) : big_endian(m->header, 4);
+        if (m->size > (large ? INT64_MAX : INT32_MAX))
+            return spork__fail(SPORK_BAD_MESSAGE, "what came is no message: a length of %lld", (long long)m->size);
+        m->known = true;
+    }
+    return SPORK_OK;
+}
+
+static spork_status receive_message(const spork__channel *channel, spork__message *m, int timeout_ms)
+{
+    deadline d = {.timeout_ms = timeout_ms};
+    spork_status status = learn_size(channel, m, &d);
+    if (status == SPORK_OK && m->lent && m->size > m->room) return SPORK_TOO_SMALL;
+    while (status == SPORK_OK && m->have < m->size) {
+        if (m->have == m->room || m->data == NULL) status = spork__message_grow(m);
+        if (status == SPORK_OK)
+            status = receive_some(channel, m, m->data + m->have,
+                                  m->size - m->have < m->room - m->have ? (size_t)m->size - m->have : m->room - m->have,
+                                  &m->have, &d);
+    }
+    return status;
+}
+
+spork_status spork__os_channel_receive(spork__channel *channel, spork__message *m, int timeout_ms)
+{
+    spork_status status = receive_message(channel, m, timeout_ms);
+    if (status == SPORK_OK) m->whole = true;
+    if (status == SPORK_CLOSED || status == SPORK_BAD_MESSAGE) {
+        spork__message_drop(m);
+        m->ended = true;
+    }
+    return status;
+}
+
+spork_status spork__os_channel_unwrap(spork__message *message, size_t *begin)
+{
+    (void)message;
+    *begin = 0;
+    return SPORK_OK;
+}
+
+spork_status spork__os_channel_poll(spork__channel *channel, spork__message *m, int timeout_ms)
+{
+    deadline d = {.timeout_ms = timeout_ms};
+    struct pollfd p = {.fd = (int)channel->in, .events = POLLIN};
+    (void)m;
+    if (timeout_ms == 0) return poll(&p, 1, 0) > 0 ? SPORK_OK : SPORK_TIMEOUT;
+    return wait_for((int)channel->in, POLLIN, &d) ? SPORK_OK : SPORK_TIMEOUT;
+}

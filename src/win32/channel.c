@@ -1,0 +1,289 @@
+/* Messages over pipes, as CreatePipe makes them inside the system (a named one, under a name that nobody can guess, with one
+ * instance, local, for this user), but overlapped, so that a wait can end, and in message mode, which is the framing: one message is one
+ * WriteFile. Once both ends are there nobody else can open it.
+ *
+ * A write that is killed or cancelled while the receiver had begun to read it leaves a message without its end; the receiver reads up to
+ * 64 KiB at once, so a shorter one is there as a whole or not at all. */
+#include "os.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "message.h"
+
+enum { BUFFER = 65536, MOST = 1 << 30 };
+
+/* ---- ends ---- */
+
+/* For this user alone: the default would let everybody read. */
+typedef struct ours {
+    SECURITY_ATTRIBUTES attributes;
+    SECURITY_DESCRIPTOR descriptor;
+    union {
+        TOKEN_USER user;
+        char room[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+    } token;
+    union {
+        ACL acl;
+        char room[sizeof(ACL) + sizeof(ACCESS_ALLOWED_ACE) + SECURITY_MAX_SID_SIZE];
+    } list;
+} ours;
+
+static bool make_ours(ours *o)
+{
+    HANDLE token;
+    DWORD size;
+    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) return false;
+    bool ok = GetTokenInformation(token, TokenUser, &o->token, sizeof o->token, &size) &&
+              InitializeAcl(&o->list.acl, sizeof o->list, ACL_REVISION) &&
+              AddAccessAllowedAce(&o->list.acl, ACL_REVISION, GENERIC_ALL, o->token.user.User.Sid) &&
+              InitializeSecurityDescriptor(&o->descriptor, SECURITY_DESCRIPTOR_REVISION) &&
+              SetSecurityDescriptorDacl(&o->descriptor, TRUE, &o->list.acl, FALSE);
+    CloseHandle(token);
+    o->attributes = (SECURITY_ATTRIBUTES){sizeof o->attributes, &o->descriptor, FALSE};
+    return ok;
+}
+
+static spork_status open_both(bool duplex, HANDLE *first, HANDLE *second)
+{
+    wchar_t name[80];
+    ours o;
+    DWORD read_by_message = PIPE_READMODE_MESSAGE;
+    if (!make_ours(&o)) return SPORK__FAIL("this user is unknown");
+    swprintf(name, sizeof name / sizeof *name, L"\\\\.\\pipe\\spork-%lu-%016llx", (unsigned long)GetCurrentProcessId(),
+             (unsigned long long)spork__os_nonce());
+    *first = spork__fault(SPORK__FAULT_SYSTEM)
+                 ? INVALID_HANDLE_VALUE
+                 : CreateNamedPipeW(name,
+                                    (duplex ? PIPE_ACCESS_DUPLEX : PIPE_ACCESS_INBOUND) | FILE_FLAG_OVERLAPPED |
+                                        FILE_FLAG_FIRST_PIPE_INSTANCE,
+                                    PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_REJECT_REMOTE_CLIENTS, 1, BUFFER,
+                                    BUFFER, 0, &o.attributes);
+    if (*first == INVALID_HANDLE_VALUE) return SPORK__FAIL("no pipe");
+    *second = CreateFileW(name, duplex ? GENERIC_READ | GENERIC_WRITE : GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
+                          FILE_FLAG_OVERLAPPED, NULL);
+    if (*second != INVALID_HANDLE_VALUE && (!duplex || SetNamedPipeHandleState(*second, &read_by_message, NULL, NULL)))
+        return SPORK_OK;
+    spork_status status = SPORK__FAIL("no pipe");
+    CloseHandle(*first);
+    if (*second != INVALID_HANDLE_VALUE) CloseHandle(*second);
+    return status;
+}
+
+spork_status spork__os_channel_new(bool duplex, spork__channel ends[2])
+{
+    HANDLE first, second;
+    for (int i = 0; i < 2; i++)
+        ends[i] = (spork__channel){SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    spork_status status = open_both(duplex, &first, &second);
+    if (status != SPORK_OK) return status;
+    ends[0].in = spork__native(first);
+    ends[1].out = spork__native(second);
+    if (duplex) ends[0].out = ends[0].in, ends[1].in = ends[1].out;
+    return SPORK_OK;
+}
+
+spork_status spork__os_channel_adopt(spork__channel *channel)
+{
+    (void)channel;
+    return SPORK_OK;
+}
+
+void spork__os_channel_plain(spork__channel *channel) { (void)channel; }
+
+void spork__os_channel_close(spork__channel *channel)
+{
+    spork__os_handle_close(channel->in);
+    if (channel->out != channel->in) spork__os_handle_close(channel->out);
+    spork__os_handle_close(channel->in_event);
+    spork__os_handle_close(channel->out_event);
+    *channel = (spork__channel){SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+}
+
+/* ---- transfers ---- */
+
+static bool make_event(spork_native *event)
+{
+    if (*event == SPORK__NO_HANDLE) *event = spork__native(SPORK__SYS_HANDLE(CreateEventW(NULL, TRUE, FALSE, NULL)));
+    return *event != SPORK__NO_HANDLE;
+}
+
+/* Waits for one that has begun. The system's code; ERROR_OPERATION_ABORTED: the time was over. */
+static DWORD finish(HANDLE pipe, OVERLAPPED *o, BOOL done, DWORD *moved, int timeout_ms)
+{
+    DWORD code = done ? ERROR_SUCCESS : GetLastError();
+    if (code == ERROR_IO_PENDING) {
+        DWORD ms = timeout_ms < 0 ? INFINITE : (DWORD)timeout_ms;
+        if (WaitForSingleObject(o->hEvent, ms) != WAIT_OBJECT_0) CancelIoEx(pipe, o);
+    } else if (code != ERROR_SUCCESS && code != ERROR_MORE_DATA)
+        return code;
+    return GetOverlappedResult(pipe, o, moved, TRUE) ? ERROR_SUCCESS : GetLastError(); /* it may have succeeded still */
+}
+
+static bool is_end(DWORD code)
+{
+    return code == ERROR_BROKEN_PIPE || code == ERROR_NO_DATA || code == ERROR_PIPE_NOT_CONNECTED;
+}
+
+/* ---- handles in a message ---- */
+
+/* Before the values: whose handles these are, and which. The receiver takes them out of that process. */
+typedef struct envelope {
+    uint64_t magic, start; /* the sender's start time: its id may be another's by now */
+    uint32_t pid, count;
+    uint64_t room;
+    uint64_t handles[];
+} envelope;
+static const uint64_t envelope_magic = UINT64_C(0x9C1E0B5A6B8F3D27);
+
+static size_t envelope_size(size_t count) { return (sizeof(envelope) + 8 * count + 15) / 16 * 16; }
+
+static void close_copies(envelope *e)
+{
+    for (uint32_t i = 0; i < e->count; i++) CloseHandle((HANDLE)(uintptr_t)e->handles[i]);
+}
+
+/* The copies are for the receiver, who closes them by taking them; they outlive the sender's own. */
+static spork_status fill_envelope(envelope *e, const spork_native *handles, size_t count)
+{
+    HANDLE self = GetCurrentProcess(), copy;
+    e->magic = envelope_magic;
+    e->pid = GetCurrentProcessId();
+    e->start = spork__os_start_time((int)e->pid);
+    for (size_t i = 0; i < count; i++) {
+        if (!SPORK__SYS(
+                DuplicateHandle(self, spork__handle(handles[i]), self, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS))) {
+            spork_status status = SPORK__FAIL("a handle cannot be duplicated");
+            close_copies(e);
+            return status;
+        }
+        e->handles[e->count++] = (uintptr_t)copy;
+    }
+    return SPORK_OK;
+}
+
+spork_status spork__os_channel_unwrap(spork__message *m, size_t *begin)
+{
+    envelope e;
+    *begin = 0;
+    if (m->have < sizeof e) return SPORK_OK;
+    memcpy(&e, m->data, sizeof e);
+    if (e.magic != envelope_magic) return SPORK_OK;
+    if (e.count > SPORK__MESSAGE_HANDLES || m->have < envelope_size(e.count))
+        return spork__fail(SPORK_BAD_MESSAGE, "a message with damaged handles");
+    *begin = envelope_size(e.count);
+    if (m->handle_count > 0) return SPORK_OK; /* taken already, when it could not be decoded */
+    HANDLE sender = spork__os_process_alive((int)e.pid, e.start) ? OpenProcess(PROCESS_DUP_HANDLE, FALSE, e.pid) : NULL;
+    bool ok = sender != NULL;
+    for (uint32_t i = 0; i < e.count && ok; i++) {
+        uint64_t there;
+        HANDLE copy;
+        memcpy(&there, m->data + offsetof(envelope, handles) + i * sizeof there, sizeof there);
+        ok = DuplicateHandle(sender, (HANDLE)(uintptr_t)there, GetCurrentProcess(), &copy, 0, FALSE,
+                             DUPLICATE_SAME_ACCESS | DUPLICATE_CLOSE_SOURCE);
+        if (ok) m->handles[m->handle_count++] = spork__native(copy);
+    }
+    if (sender != NULL) CloseHandle(sender);
+    if (ok) return SPORK_OK;
+    spork__message_drop(m);
+    return spork__fail(SPORK_BROKEN, "the objects of a message are lost: their sender, process %lu, has ended",
+                       (unsigned long)e.pid);
+}
+
+/* ---- sending ---- */
+
+static spork_status send_whole(spork__channel *channel, const void *data, size_t size, int timeout_ms)
+{
+    HANDLE pipe = spork__handle(channel->out);
+    OVERLAPPED o;
+    DWORD sent = 0;
+    if (size > MOST) return spork__fail(SPORK_TOO_LARGE, "%zu bytes in a message: 1 GiB is the most", size);
+    if (!make_event(&channel->out_event)) return SPORK__FAIL("no event");
+    memset(&o, 0, sizeof o);
+    o.hEvent = spork__handle(channel->out_event);
+    BOOL done = SPORK__SYS(WriteFile(pipe, data, (DWORD)size, NULL, &o));
+    DWORD code = finish(pipe, &o, done, &sent, timeout_ms);
+    if (code == ERROR_SUCCESS) return SPORK_OK;
+    if (is_end(code)) return spork__fail(SPORK_CLOSED, "nobody can receive any more");
+    if (code != ERROR_OPERATION_ABORTED) return spork__fail_os(code, "nothing was sent");
+    if (size <= BUFFER) return spork__fail(SPORK_TIMEOUT, "nobody received anything for %d ms", timeout_ms);
+    return spork__fail(SPORK_BROKEN, "a message of %zu bytes was not sent in %d ms, but perhaps in part", size,
+                       timeout_ms);
+}
+
+spork_status spork__os_channel_send(spork__channel *channel, const void *data, size_t size, const spork_native *handles,
+                                    size_t handle_count, int timeout_ms)
+{
+    if (handle_count == 0) return send_whole(channel, data, size, timeout_ms);
+    size_t before = envelope_size(handle_count);
+    envelope *e = spork__alloc(before + size, "a message");
+    if (e == NULL) return SPORK_NO_MEMORY;
+    spork_status status = fill_envelope(e, handles, handle_count);
+    if (status == SPORK_OK) {
+        memcpy((char *)e + before, data, size);
+        status = send_whole(channel, e, before + size, timeout_ms);
+        if (status != SPORK_OK) close_copies(e);
+    }
+    spork__free(e);
+    return status;
+}
+
+/* ---- receiving ---- */
+
+/* One read into the room that is there. ERROR_MORE_DATA: the message goes on. */
+static DWORD read_some(spork__channel *channel, spork__message *m, int timeout_ms)
+{
+    HANDLE pipe = spork__handle(channel->in);
+    OVERLAPPED o;
+    DWORD got = 0;
+    size_t room = m->room - m->have;
+    memset(&o, 0, sizeof o);
+    o.hEvent = spork__handle(channel->in_event);
+    BOOL done = SPORK__SYS(ReadFile(pipe, m->data + m->have, (DWORD)(room < MOST ? room : MOST), NULL, &o));
+    DWORD code = finish(pipe, &o, done, &got, timeout_ms);
+    m->have += got;
+    return code;
+}
+
+static spork_status receive_message(spork__channel *channel, spork__message *m, int timeout_ms)
+{
+    if (!make_event(&channel->in_event)) return SPORK__FAIL("no event");
+    /* A lent buffer that is small would often end in the middle of a message, and then have to be copied. */
+    spork_status status =
+        m->data == NULL || (m->lent && m->room < BUFFER) ? spork__message_reserve(m, BUFFER) : SPORK_OK;
+    while (status == SPORK_OK) {
+        DWORD code = read_some(channel, m, timeout_ms), left = 0;
+        if (code == ERROR_SUCCESS) break;
+        if (code == ERROR_MORE_DATA) { /* its rest is there, or coming at once: it is one write */
+            if (!PeekNamedPipe(spork__handle(channel->in), NULL, 0, NULL, NULL, &left) || left == 0) left = BUFFER;
+            status = spork__message_reserve(m, m->have + left);
+            timeout_ms = SPORK_FOREVER;
+        } else if (is_end(code)) {
+            status = spork__fail(SPORK_CLOSED, "no more will come");
+        } else if (code == ERROR_OPERATION_ABORTED) {
+            status = spork__fail(SPORK_TIMEOUT, "no message came in %d ms", timeout_ms);
+        } else
+            status = spork__fail_os(code, "nothing can be received");
+    }
+    return status;
+}
+
+spork_status spork__os_channel_receive(spork__channel *channel, spork__message *m, int timeout_ms)
+{
+    spork_status status = receive_message(channel, m, timeout_ms);
+    if (status == SPORK_OK) {
+        m->size = m->have;
+        m->known = m->whole = true;
+    } else if (status == SPORK_CLOSED) {
+        spork__message_drop(m);
+        m->ended = true;
+    }
+    return status;
+}
+
+spork_status spork__os_channel_poll(spork__channel *channel, spork__message *m, int timeout_ms)
+{
+    spork_status status = spork__os_channel_receive(channel, m, timeout_ms);
+    return status == SPORK_CLOSED ? SPORK_OK : status;
+}
