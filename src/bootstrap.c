@@ -11,6 +11,7 @@
 #include "error.h"
 #include "log.h"
 #include "processes.h"
+#include "queue.h"
 #include "record.h"
 #include "tree.h"
 
@@ -140,6 +141,7 @@ spork_status spork__init(int argc, char **argv, int header_version)
                            "spork_init: the program was compiled for version %d.%d of Spork, and the library is %s",
                            header_version / 10000, header_version / 100 % 100, spork_version());
     spork__kind_add(&spork__connection_kind);
+    spork__kind_add(&spork__queue_kind);
     spork_status status = spork__os_at_fork(spork__process_forget_all);
     if (status != SPORK_OK) return spork__fail_in(status, "spork_init");
     status = spork__os_bootstrap(&block, &ack, &nonce);

@@ -45,8 +45,9 @@ static spork_connection *new_connection(const spork__channel *channel, uint64_t 
     return c;
 }
 
-static spork_status give(spork__object *object, spork__parcel *parcel)
+static spork_status give(spork__object *object, unsigned flags, spork__parcel *parcel)
 {
+    (void)flags;
     spork_connection *c = of(object);
     const spork__channel *channel = &c->channel;
     if (c->message.known || c->message.header_have > 0)

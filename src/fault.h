@@ -37,6 +37,16 @@ typedef enum spork__point {
     SPORK__AT_ARENA_WRITTEN, /* place and length of an extent, not yet its owner */
     SPORK__AT_ARENA_TAKEN,
     SPORK__AT_ARENA_FREEING,
+    SPORK__AT_RING_PUT_LOCKED,
+    SPORK__AT_RING_PUT_WRITTEN,   /* the message, the index not yet */
+    SPORK__AT_RING_PUT_HANDED,    /* an extent is the ring's, which does not know of it yet */
+    SPORK__AT_RING_PUT_COMMITTED, /* the lock still held */
+    SPORK__AT_RING_PUT_UNLOCKED,  /* nobody woken yet */
+    SPORK__AT_RING_GET_LOCKED,
+    SPORK__AT_RING_GET_NOTED,     /* in hands, the index not yet moved */
+    SPORK__AT_RING_GET_COMMITTED, /* an extent still the ring's */
+    SPORK__AT_RING_GET_HANDED,    /* an extent is the receiver's, the lock still held */
+    SPORK__AT_RING_GET_UNLOCKED,  /* nobody woken, an extent not yet read */
     SPORK__POINTS
 } spork__point;
 
@@ -53,6 +63,9 @@ typedef enum spork__bug {
     SPORK__BUG_ARENA_OVERLAPS,          /* two may be given the same place */
     SPORK__BUG_ARENA_LEAKS,             /* the dead keep their extents */
     SPORK__BUG_ARENA_ROBS,              /* the living lose theirs in a sweep */
+    SPORK__BUG_RING_COMMITS_FIRST,      /* the index moves before the bytes are there */
+    SPORK__BUG_RING_FORGETS_EXTENTS,    /* a side that is taken over is not mended */
+    SPORK__BUG_RING_READS_UNLOCKED,     /* receivers do not exclude each other */
     SPORK__BUGS
 } spork__bug;
 

@@ -11,6 +11,12 @@ enum { BELIEVED = 64 << 20 };
 
 static size_t before(void) { return (sizeof(spork_args) + 15) / 16 * 16; }
 
+void spork__message_begin(spork__message *m)
+{
+    memset(m, 0, offsetof(spork__message, handles)); /* the rest needs its count only */
+    m->handle_count = 0;
+}
+
 void spork__message_lend(spork__message *m, void *buffer, size_t size)
 {
     m->data = buffer;
@@ -55,8 +61,7 @@ spork_args *spork__message_args(const spork__message *m) { return (spork_args *)
 static void reset(spork__message *m)
 {
     bool ended = m->ended;
-    memset(m, 0, offsetof(spork__message, handles));
-    m->handle_count = 0;
+    spork__message_begin(m);
     m->ended = ended;
 }
 

@@ -24,6 +24,8 @@ typedef struct spork__message {
     size_t handle_count;
 } spork__message;
 
+/* Nothing has come yet. */
+void spork__message_begin(spork__message *message);
 /* Begins to receive into a buffer of the user's; not after a part has come. */
 void spork__message_lend(spork__message *message, void *buffer, size_t size);
 /* What has come moves to room of its own. */

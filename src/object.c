@@ -87,7 +87,7 @@ static spork_status give(const spork_item *item, unsigned number, spork__parcel 
                            item->kind);
     if (object == NULL) return spork__fail(SPORK_INVALID, "argument %u is a NULL %s", number, kind->name);
     spork_status status = spork__object_check(object, kind, "packing");
-    if (status == SPORK_OK) status = kind->give(object, parcel);
+    if (status == SPORK_OK) status = kind->give(object, item->flags, parcel);
     if (status != SPORK_OK) return spork__fail_in(status, "argument %u, a %s, cannot be passed", number, kind->name);
     return SPORK_OK;
 }

@@ -32,8 +32,8 @@ typedef struct spork__object spork__object;
 typedef struct spork__kind {
     uint16_t kind;
     const char *name; /* "queue" */
-    /* Describes the object. The handles stay the object's; who sends them makes the copies. */
-    spork_status (*give)(spork__object *object, spork__parcel *parcel);
+    /* Describes the object. The handles stay the object's; who sends them makes the copies. `flags`: the item's. */
+    spork_status (*give)(spork__object *object, unsigned flags, spork__parcel *parcel);
     /* Makes an object that owns the parcel's handles. On failure the handles are still the caller's. */
     spork_status (*take)(const spork__parcel *parcel, spork__object **object);
     /* In a forked child: forget the handles, after closing them if `close`. Async-signal-safe. */

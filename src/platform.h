@@ -106,6 +106,8 @@ spork_status spork__os_block_commit(const spork__block *block, size_t offset, si
 spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size);
 /* Closes the handle; the memory stays mapped. */
 void spork__os_block_close_handle(spork__block *block);
+/* In a forked child: unmaps it, and closes its handle if `close`. Async-signal-safe. */
+void spork__os_block_abandon(spork__block *block, bool close);
 /* Unmaps and closes what is left. A block of zeroes is fine. */
 void spork__os_block_free(spork__block *block);
 /* A page of this process that a forked child finds zeroed, if the system can do that (*wiped); else plain memory. */

@@ -22,17 +22,23 @@ typedef struct spork__robust {
 spork_status spork__robust_acquire_slowly(spork__robust *lock, spork_native berth, int timeout_ms);
 spork_status spork__robust_release_slowly(spork__robust *lock, spork_native berth);
 
+/* Takes it if it is free. */
+static inline bool spork__robust_try(spork__robust *lock)
+{
+    uint32_t none = 0, me = spork__tree_self_at_a_glance();
+    if (me == 0 ||
+        !atomic_compare_exchange_strong_explicit(&lock->word, &none, me, memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    spork__at(SPORK__AT_ROBUST_TAKEN);
+    return true;
+}
+
 /* SPORK_OK: held. SPORK_OWNER_DIED: held too, taken over from a dead owner, who may have left what it protects half done.
  * SPORK_TIMEOUT; SPORK_NO_SPACE and SPORK_UNSUPPORTED: this process cannot become a participant. `berth`: the word's
  * (platform.h, park.c). */
 static inline spork_status spork__robust_acquire(spork__robust *lock, spork_native berth, int timeout_ms)
 {
-    uint32_t none = 0, me = spork__tree_self_at_a_glance();
-    if (me == 0 ||
-        !atomic_compare_exchange_strong_explicit(&lock->word, &none, me, memory_order_acq_rel, memory_order_relaxed))
-        return spork__robust_acquire_slowly(lock, berth, timeout_ms);
-    spork__at(SPORK__AT_ROBUST_TAKEN);
-    return SPORK_OK;
+    return spork__robust_try(lock) ? SPORK_OK : spork__robust_acquire_slowly(lock, berth, timeout_ms);
 }
 
 /* SPORK_NOT_OWNER: this process does not hold it, and nothing was changed. */

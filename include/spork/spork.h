@@ -9,5 +9,6 @@
 #include "value.h"
 #include "process.h"
 #include "connection.h"
+#include "queue.h"
 
 #endif

@@ -93,7 +93,7 @@ enum {
     SPORK__KIND_BOOL = 10,  /* a slot only: takes 0 and 1 */
     SPORK__KIND_OBJECT = 16 /* the first object */
 };
-enum { SPORK__FLAG_MOVE = 1 };
+enum { SPORK__FLAG_MOVE = 1, SPORK__FLAG_PUT_ONLY = 2, SPORK__FLAG_GET_ONLY = 4 };
 
 /* The standard integer types, each once: size_t, int64_t and their kin are among them on every system.
  * X(suffix, type, kind) */
@@ -112,7 +112,7 @@ enum { SPORK__FLAG_MOVE = 1 };
     X(c, char, CHAR_MIN < 0 ? SPORK__KIND_INT : SPORK__KIND_UINT)
 
 /* The kinds of objects that can be packed: X(name, kind). Each concept that adds one adds its line here. */
-#define SPORK__OBJECTS(X) X(connection, 16)
+#define SPORK__OBJECTS(X) X(connection, 16) X(queue, 17)
 
 #ifdef __cplusplus
 extern "C" {

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "deadline.h"
 #include "message.h"
 
 #ifndef MSG_NOSIGNAL
@@ -87,23 +88,12 @@ void spork__os_channel_close(spork__channel *channel)
 
 /* ---- waiting ---- */
 
-typedef struct deadline {
-    int timeout_ms;
-    uint64_t until; /* 0: the clock has not been asked yet */
-} deadline;
-
 /* False: the time is over. */
-static bool wait_for(int fd, short events, deadline *d)
+static bool wait_for(int fd, short events, spork__deadline *d)
 {
-    if (d->timeout_ms == 0) return false;
     for (;;) {
-        int left = d->timeout_ms;
-        if (d->timeout_ms > 0) {
-            uint64_t now = spork__os_now();
-            if (d->until == 0) d->until = now + (uint64_t)d->timeout_ms * 1000000;
-            if (now >= d->until) return false;
-            left = (int)((d->until - now + 999999) / 1000000);
-        }
+        int left = spork__deadline_left(d);
+        if (left == 0) return false;
         struct pollfd p = {.fd = fd, .events = events};
         int n = poll(&p, 1, left);
         if (n > 0) return true;
@@ -179,7 +169,7 @@ spork_status spork__os_channel_send(spork__channel *channel, const void *data, s
 {
     unsigned char header[12];
     size_t header_size = write_header(size, header), sent = 0;
-    deadline d = {.timeout_ms = timeout_ms};
+    spork__deadline d = {.timeout_ms = timeout_ms};
     while (sent < header_size + size) {
         struct iovec pieces[2];
         int count = 0;
@@ -257,7 +247,7 @@ static ssize_t receive_header(int fd, void *to, size_t size, spork__message *m)
 
 /* Some bytes more; SPORK_CLOSED at the end. */
 static spork_status receive_some(const spork__channel *channel, spork__message *m, void *to, size_t size, size_t *have,
-                                 deadline *d)
+                                 spork__deadline *d)
 {
     int fd = (int)channel->in;
     bool socket = channel->in == channel->out;
@@ -284,7 +274,7 @@ static uint64_t big_endian(const unsigned char *at, int count)
 }
 
 /* SPORK_OK: its length is known. */
-static spork_status learn_size(const spork__channel *channel, spork__message *m, deadline *d)
+static spork_status learn_size(const spork__channel *channel, spork__message *m, spork__deadline *d)
 {
     while (!m->known) {
         bool large = m->header_have >= 4 && big_endian(m->header, 4) == UINT32_MAX;
@@ -305,7 +295,7 @@ static spork_status learn_size(const spork__channel *channel, spork__message *m,
 
 static spork_status receive_message(const spork__channel *channel, spork__message *m, int timeout_ms)
 {
-    deadline d = {.timeout_ms = timeout_ms};
+    spork__deadline d = {.timeout_ms = timeout_ms};
     spork_status status = learn_size(channel, m, &d);
     if (status == SPORK_OK && m->lent && m->size > m->room) return SPORK_TOO_SMALL;
     while (status == SPORK_OK && m->have < m->size) {
@@ -338,7 +328,7 @@ spork_status spork__os_channel_unwrap(spork__message *message, size_t *begin)
 
 spork_status spork__os_channel_poll(spork__channel *channel, spork__message *m, int timeout_ms)
 {
-    deadline d = {.timeout_ms = timeout_ms};
+    spork__deadline d = {.timeout_ms = timeout_ms};
     struct pollfd p = {.fd = (int)channel->in, .events = POLLIN};
     (void)m;
     if (timeout_ms == 0) return poll(&p, 1, 0) > 0 ? SPORK_OK : SPORK_TIMEOUT;

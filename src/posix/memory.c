@@ -195,6 +195,13 @@ void spork__os_block_close_handle(spork__block *block)
     block->handle = SPORK__NO_HANDLE;
 }
 
+void spork__os_block_abandon(spork__block *block, bool close_it)
+{
+    if (block->data != NULL) munmap(block->data, block->size);
+    if (close_it) spork__fd_close((int)block->handle);
+    *block = (spork__block){.handle = SPORK__NO_HANDLE};
+}
+
 void spork__os_block_free(spork__block *block)
 {
     if (block->data == NULL) return;

@@ -53,11 +53,14 @@ spork_status spork__os_block_open(spork__block *block, spork_native handle, size
     *block = (spork__block){.handle = SPORK__NO_HANDLE};
     void *data = SPORK__SYS_HANDLE(MapViewOfFile(spork__handle(handle), FILE_MAP_WRITE, 0, 0, 0));
     if (data == NULL) return SPORK__FAIL("a shared block cannot be mapped");
-    if (VirtualQuery(data, &about, sizeof about) == 0 || about.RegionSize < size) {
+    size_t real = 0; /* of a growing block what has memory and what has none are regions of their own */
+    while (VirtualQuery((char *)data + real, &about, sizeof about) != 0 && about.AllocationBase == data)
+        real += about.RegionSize;
+    if (real == 0 || real < size) {
         UnmapViewOfFile(data);
         return spork__fail(SPORK_BAD_MESSAGE, "a shared block has less than %zu bytes", size);
     }
-    *block = (spork__block){handle, data, size != 0 ? size : about.RegionSize};
+    *block = (spork__block){handle, data, size != 0 ? size : real};
     return SPORK_OK;
 }
 
@@ -66,6 +69,8 @@ void spork__os_block_close_handle(spork__block *block)
     spork__os_handle_close(block->handle);
     block->handle = SPORK__NO_HANDLE;
 }
+
+void spork__os_block_abandon(spork__block *block, bool close) { (void)block, (void)close; } /* there is no fork */
 
 void spork__os_block_free(spork__block *block)
 {

@@ -32,8 +32,9 @@ static void close_native(spork_native native)
 #endif
 }
 
-static spork_status give(spork__object *object, spork__parcel *parcel)
+static spork_status give(spork__object *object, unsigned flags, spork__parcel *parcel)
 {
+    (void)flags;
     parcel->handles[0] = ((harness_end *)object)->native;
     parcel->handle_count = 1;
     memcpy(parcel->bytes, "end", 4);

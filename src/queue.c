@@ -1,0 +1,605 @@
+/* A queue is a ring (ring.c), and a table of who may put and get: a line for each process of the tree.
+ *
+ *     line = id << 32 | how often it may put << 16 | how often it may get,    and what it has in hands
+ *
+ * A line is written by its own process only; others read it, and ask the tree whether that process lives. So nothing counts
+ * the living: a death needs no mending here, it is found by who waits. A line whose process is dead or has another id is free: the
+ * next process with that slot in the tree takes it over, and adds what the dead one had in hands to the number of the lost.
+ *
+ * What a death leaves behind: its line. What it had in hands is written off by a joiner, or by the line's next process, by one
+ * compare-and-swap; a death between that and the addition to the lost leaves these uncounted. */
+#include "queue.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "bell.h"
+#include "error.h"
+#include "log.h"
+#include "message.h"
+#include "platform.h"
+#include "ring.h"
+#include "tree.h"
+#include "value.h"
+
+enum { MAGIC = 0x45555153 /* "SQUE" */, LAYOUT = 1, DEFAULT_CAPACITY = 1 << 20, MOST_MESSAGES = (1 << 28) - 2 };
+enum { DONE_BERTH = SPORK__RING_BERTHS, BERTHS };
+_Static_assert(BERTHS + 1 <= SPORK__PARCEL_HANDLES, "a queue's handles travel as one parcel");
+
+typedef struct line {
+    _Atomic uint64_t roles;
+    uint64_t room;
+    spork__ring_hands hands;
+} line;
+_Static_assert(sizeof(line) == 32, "the same on both sides of a process' border");
+
+typedef struct queue_words {
+    uint32_t magic, layout;
+    uint32_t single_producer, single_consumer;
+    _Alignas(128) _Atomic uint32_t closed;
+    _Atomic uint32_t lost;
+    _Alignas(128) spork__bell done_bell;
+    _Alignas(128) line lines[SPORK__TREE_SLOTS];
+} queue_words;
+
+struct spork_queue {
+    spork__object object;
+    spork__block block;
+    queue_words *words;
+    spork__ring ring;
+    spork_native done_berth;
+    bool puts, gets;           /* what this object may do */
+    _Atomic uint32_t enrolled; /* as whom; another after a plain fork */
+    atomic_bool warned;
+    spork__ring_loan reserved, peeked;
+    bool has_reserved, has_peeked;
+};
+
+/* What a process is told beside the handles. */
+typedef struct description {
+    uint64_t size;
+    uint32_t roles, room;
+} description;
+
+static spork_queue *of(spork__object *object) { return (spork_queue *)object; }
+static size_t ring_offset(void) { return (sizeof(queue_words) + 4095) / 4096 * 4096; }
+
+/* ---- who may put and get ---- */
+
+/* Neighbours in the tree are often at work at once: their lines are far apart, or they would share cache lines. */
+static line *line_of(const spork_queue *q, uint32_t id)
+{
+    uint32_t slot = id & (SPORK__TREE_SLOTS - 1);
+    return &q->words->lines[(slot % 128) * (SPORK__TREE_SLOTS / 128) + slot / 128];
+}
+
+static uint32_t id_of(uint64_t roles) { return (uint32_t)(roles >> 32); }
+static uint64_t count_for(const spork_queue *q) { return (uint64_t)q->puts << 16 | (uint64_t)q->gets; }
+
+/* What the dead process of a line had in hands becomes lost, once, whoever comes first. */
+static void write_off(const spork_queue *q, line *l, uint64_t roles)
+{
+    uint64_t seen = spork__ring_taken(&l->hands);
+    if (id_of(roles) == 0 || atomic_load(&l->roles) != roles) return; /* another has the line: it did this */
+    atomic_fetch_add(&q->words->lost, spork__ring_write_off(&q->ring, &l->hands, seen));
+}
+
+/* Adds to what this process may do, or takes from it. */
+static void change_roles(spork_queue *q, uint32_t me, uint64_t change, bool add)
+{
+    line *l = line_of(q, me);
+    uint64_t found = atomic_load(&l->roles);
+    while (id_of(found) != me) { /* the tree gave us the slot: who had it before is dead */
+        write_off(q, l, found);
+        if (atomic_compare_exchange_strong(&l->roles, &found, (uint64_t)me << 32)) found = (uint64_t)me << 32;
+    }
+    while (!atomic_compare_exchange_weak(&l->roles, &found, add ? found + change : found - change)) {}
+}
+
+/* Before each use: a plain fork's child is another participant than its parent. */
+static spork_status enrol(spork_queue *q)
+{
+    uint32_t me = spork__tree_self_at_a_glance(), known = atomic_load_explicit(&q->enrolled, memory_order_relaxed);
+    if (me != 0 && me == known) return SPORK_OK;
+    if (me == 0) me = spork__tree_self();
+    if (me == 0) return spork_last_status();
+    if (me == known) return SPORK_OK;
+    spork__os_lock(SPORK__LOCK_OBJECTS); /* of two threads only one */
+    known = atomic_load(&q->enrolled);
+    if (known != me) {
+        change_roles(q, me, count_for(q), true);
+        atomic_store(&q->enrolled, me);
+    }
+    spork__os_unlock(SPORK__LOCK_OBJECTS);
+    return SPORK_OK;
+}
+
+/* Is there a living process that may? `others`: besides this one. */
+static bool somebody_may(const spork_queue *q, spork_role role, bool others)
+{
+    uint64_t mask = role == SPORK_PUT ? 0xFFFF0000u : 0xFFFFu;
+    uint32_t me = spork__tree_self();
+    for (uint32_t i = 0; i < SPORK__TREE_SLOTS; i++) {
+        uint64_t roles = atomic_load_explicit(&q->words->lines[i].roles, memory_order_acquire);
+        if ((roles & mask) == 0 || (others && id_of(roles) == me)) continue;
+        if (spork__tree_alive(id_of(roles))) return true;
+    }
+    return false;
+}
+
+static void warn_once(spork_queue *q, const char *verb, const char *role)
+{
+    if (atomic_exchange(&q->warned, true)) return;
+    spork__log(
+        SPORK_LOG_WARNING,
+        "waiting to %s, and no other process could end that: unless another thread of this one does, it lasts for "
+        "ever; spork_queue_drop(queue, %s) gives up what this process does not use, and then the end is seen",
+        verb, role);
+}
+
+static bool no_putter(void *user)
+{
+    spork_queue *q = user;
+    if (atomic_load(&q->words->closed)) return true;
+    if (somebody_may(q, SPORK_PUT, true)) return false;
+    if (!somebody_may(q, SPORK_PUT, false)) return true;
+    warn_once(q, "get", "SPORK_PUT");
+    return false;
+}
+
+static bool no_getter(void *user)
+{
+    spork_queue *q = user;
+    if (atomic_load(&q->words->closed)) return true;
+    if (somebody_may(q, SPORK_GET, true)) return false;
+    if (!somebody_may(q, SPORK_GET, false)) return true;
+    warn_once(q, "put", "SPORK_GET");
+    return false;
+}
+
+/* ---- making and giving ---- */
+
+static const spork_native no_handle = SPORK__NO_HANDLE;
+
+static spork_native *berth_of(spork_queue *q, int i) { return i == DONE_BERTH ? &q->done_berth : &q->ring.berths[i]; }
+
+static spork_queue *new_queue(void)
+{
+    spork_queue *q = spork__alloc(sizeof *q, "a queue");
+    if (q == NULL) return NULL;
+    q->block.handle = no_handle;
+    for (int i = 0; i < BERTHS; i++) *berth_of(q, i) = no_handle;
+    return q;
+}
+
+/* Under SPORK__LOCK_START, as everything that opens or closes. */
+static void destroy(spork_queue *q, bool with_handles)
+{
+    for (int i = 0; i < BERTHS && with_handles; i++) spork__os_handle_close(*berth_of(q, i));
+    if (!with_handles) q->block.handle = no_handle;
+    spork__os_block_free(&q->block);
+    spork__free(q);
+}
+
+static spork_status fill(spork_queue *q, const spork_queue_options *o, size_t capacity)
+{
+    spork__ring_sizes sizes;
+    uint32_t most = o->max_messages == 0 || o->max_messages > MOST_MESSAGES ? MOST_MESSAGES : (uint32_t)o->max_messages;
+    spork_status status = spork__ring_plan(capacity, &sizes);
+    if (status != SPORK_OK) return status;
+    status = spork__os_block_new_growing(&q->block, ring_offset() + sizes.whole);
+    if (status == SPORK_OK) status = spork__os_block_commit(&q->block, 0, ring_offset() + sizes.fixed);
+    for (int i = 0; i < BERTHS && status == SPORK_OK; i++) status = spork__os_berth_new(berth_of(q, i));
+    if (status != SPORK_OK) return status;
+    q->words = q->block.data;
+    q->words->layout = LAYOUT;
+    q->words->single_producer = o->single_producer;
+    q->words->single_consumer = o->single_consumer;
+    q->words->magic = MAGIC;
+    q->puts = q->gets = true;
+    return spork__ring_make(&q->ring, &q->block, ring_offset(), capacity, most);
+}
+
+spork_queue *spork__queue_new(const spork_queue_options *options, size_t size)
+{
+    spork_queue_options o;
+    memset(&o, 0, sizeof o);
+    if (options != NULL) memcpy(&o, options, size < sizeof o ? size : sizeof o);
+    spork__kind_add(&spork__queue_kind);
+    spork_queue *q = new_queue();
+    if (q == NULL) return NULL;
+    spork__os_lock(SPORK__LOCK_START);
+    spork_status status = fill(q, &o, o.capacity != 0 ? o.capacity : DEFAULT_CAPACITY);
+    if (status == SPORK_OK)
+        spork__object_track(&q->object, &spork__queue_kind);
+    else
+        destroy(q, true);
+    spork__os_unlock(SPORK__LOCK_START);
+    if (status == SPORK_OK && (status = enrol(q)) != SPORK_OK) spork_queue_free(q);
+    if (status == SPORK_OK) return q;
+    spork__fail_in(status, "spork_queue_new");
+    return NULL;
+}
+
+spork_queue *spork_queue_new(size_t max_messages, size_t capacity)
+{
+    spork_queue_options o = {.max_messages = max_messages, .capacity = capacity};
+    return spork__queue_new(&o, sizeof o);
+}
+
+static spork_status give(spork__object *object, unsigned flags, spork__parcel *parcel)
+{
+    spork_queue *q = of(object);
+    bool puts = q->puts && !(flags & SPORK__FLAG_GET_ONLY), gets = q->gets && !(flags & SPORK__FLAG_PUT_ONLY);
+    if (!puts && !gets)
+        return spork__fail(SPORK_INVALID, "a role cannot be given that this process does not have itself");
+    description about = {.size = q->block.size, .roles = (puts ? SPORK_PUT : 0u) | (gets ? SPORK_GET : 0u)};
+    parcel->handle_count = 0;
+    parcel->handles[parcel->handle_count++] = q->block.handle;
+    for (int i = 0; i < BERTHS; i++)
+        if (*berth_of(q, i) != no_handle) parcel->handles[parcel->handle_count++] = *berth_of(q, i);
+    memcpy(parcel->bytes, &about, sizeof about);
+    parcel->size = sizeof about;
+    return SPORK_OK;
+}
+
+static spork_status join_memory(spork_queue *q, spork_native handle, const description *about)
+{
+    if (about->size < ring_offset() || about->size > SIZE_MAX) return spork__fail(SPORK_BAD_MESSAGE, "a damaged queue");
+    spork_status status = spork__os_block_open(&q->block, handle, (size_t)about->size);
+    if (status != SPORK_OK) return status;
+    q->words = q->block.data;
+    if (q->words->magic != MAGIC || q->words->layout != LAYOUT)
+        return spork__fail(SPORK_BAD_MESSAGE, "a queue of another version of Spork, or a damaged one");
+    q->puts = (about->roles & SPORK_PUT) != 0;
+    q->gets = (about->roles & SPORK_GET) != 0;
+    return spork__ring_join(&q->ring, &q->block, ring_offset());
+}
+
+static spork_status take(const spork__parcel *parcel, spork__object **object)
+{
+    description about;
+    if (parcel->size != sizeof about || (parcel->handle_count != 1 && parcel->handle_count != BERTHS + 1))
+        return spork__fail(SPORK_BAD_MESSAGE, "a damaged queue");
+    memcpy(&about, parcel->bytes, sizeof about);
+    spork_queue *q = new_queue();
+    if (q == NULL) return SPORK_NO_MEMORY;
+    for (size_t i = 1; i < parcel->handle_count; i++) *berth_of(q, (int)i - 1) = parcel->handles[i];
+    spork_status status = join_memory(q, parcel->handles[0], &about);
+    if (status == SPORK_OK) status = enrol(q);
+    if (status != SPORK_OK) {
+        destroy(q, false); /* the handles are still the caller's */
+        return status;
+    }
+    spork__object_track(&q->object, &spork__queue_kind);
+    *object = &q->object;
+    return SPORK_OK;
+}
+
+static void abandon(spork__object *object, bool close)
+{
+    spork_queue *q = of(object);
+    for (int i = 0; i < BERTHS && close; i++) spork__os_handle_close(*berth_of(q, i));
+    spork__os_block_abandon(&q->block, close);
+}
+
+static void release(spork__object *object) { spork_queue_free(of(object)); }
+
+const spork__kind spork__queue_kind = {17, "queue", give, take, abandon, release};
+
+static void give_up_loans(spork_queue *q)
+{
+    if (q->has_reserved) spork__ring_give_up(&q->ring, &q->reserved);
+    if (q->has_peeked) spork__ring_put_back(&q->ring);
+}
+
+void spork_queue_free(spork_queue *q)
+{
+    if (q == NULL) return;
+    if (!q->object.not_shared) {
+        uint32_t me = spork__tree_self_at_a_glance();
+        if (me == 0) me = spork__tree_self();
+        give_up_loans(q);
+        if (me != 0 && me == q->enrolled) change_roles(q, me, count_for(q), false);
+        spork__ring_wake_all(&q->ring); /* perhaps it was the last */
+    }
+    spork__os_lock(SPORK__LOCK_START);
+    spork__object_untrack(&q->object);
+    destroy(q, !q->object.not_shared);
+    spork__os_unlock(SPORK__LOCK_START);
+}
+
+/* ---- the calls ---- */
+
+static spork_status check(spork_queue *q, int role, const char *call)
+{
+    spork_status status = spork__object_check(q == NULL ? NULL : &q->object, &spork__queue_kind, call);
+    if (status != SPORK_OK) return status;
+    if ((role == SPORK_PUT && !q->puts) || (role == SPORK_GET && !q->gets))
+        return spork__fail(SPORK_INVALID,
+                           "%s: this process may not %s: it was given the queue without that role, or has dropped it",
+                           call, role == SPORK_PUT ? "put" : "get");
+    status = enrol(q);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+}
+
+static spork_status in_call(spork_status status, const char *call)
+{
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+}
+
+static spork_status put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
+{
+    spork__ring_wait wait = {.deadline = {.timeout_ms = timeout_ms}, .deserted = no_getter, .user = q};
+    if (atomic_load_explicit(&q->words->closed, memory_order_relaxed))
+        return spork__fail(SPORK_CLOSED, "the queue was closed");
+    return spork__ring_put(&q->ring, data, size, &wait);
+}
+
+spork_status spork_queue_put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
+{
+    static const char call[] = "spork_queue_put_bytes";
+    spork_status status = check(q, SPORK_PUT, call);
+    if (status != SPORK_OK) return status;
+    if (data == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
+    return in_call(put_bytes(q, data, size, timeout_ms), call);
+}
+
+static spork_status put_values(spork_queue *q, const spork_args *values, int timeout_ms)
+{
+    _Alignas(16) unsigned char small[1024];
+    size_t size;
+    for (unsigned i = 0; i < values->count && i < SPORK_MAX_VALUES; i++)
+        if (values->items[i].kind >= SPORK__KIND_OBJECT)
+            return spork__fail(
+                SPORK_UNSUPPORTED,
+                "argument %u is an object, which a queue cannot carry: who will get it is not known; use "
+                "a duplex connection",
+                i + 1);
+    spork_status status = spork__values_size(values, &size);
+    if (status != SPORK_OK) return status;
+    void *encoded = size <= sizeof small ? small : spork__alloc(size, "a message");
+    if (encoded == NULL) return SPORK_NO_MEMORY;
+    status = spork__values_encode(values, encoded, size);
+    if (status == SPORK_OK) status = put_bytes(q, encoded, size, timeout_ms);
+    if (encoded != small) spork__free(encoded);
+    return status;
+}
+
+spork_status spork_queue_put(spork_queue *q, spork_args values, int timeout_ms)
+{
+    static const char call[] = "spork_queue_put";
+    spork_status status = check(q, SPORK_PUT, call);
+    return status == SPORK_OK ? in_call(put_values(q, &values, timeout_ms), call) : status;
+}
+
+static spork__ring_hands *hands_of(spork_queue *q) { return &line_of(q, q->enrolled)->hands; }
+
+static spork_status get_into(spork_queue *q, spork__ring_sink *sink, int timeout_ms)
+{
+    spork__ring_wait wait = {.deadline = {.timeout_ms = timeout_ms}, .deserted = no_putter, .user = q};
+    return spork__ring_get(&q->ring, sink, hands_of(q), &wait);
+}
+
+typedef struct bytes_sink {
+    spork__ring_sink sink;
+    void *buffer;
+    size_t size;
+} bytes_sink;
+
+static void *room_in_buffer(spork__ring_sink *sink, size_t size)
+{
+    bytes_sink *b = (bytes_sink *)sink;
+    static char none; /* for a message of no bytes no buffer is needed */
+    if (size <= b->size) return b->buffer != NULL ? b->buffer : &none;
+    sink->status = spork__fail(SPORK_TOO_SMALL, "the message has %zu bytes, the buffer %zu; it is still in the queue",
+                               size, b->size);
+    return NULL;
+}
+
+spork_status spork_queue_get_bytes(spork_queue *q, void *buffer, size_t size, size_t *received, int timeout_ms)
+{
+    static const char call[] = "spork_queue_get_bytes";
+    bytes_sink b = {.sink = {.room = room_in_buffer}, .buffer = buffer, .size = size};
+    if (received != NULL) *received = 0;
+    spork_status status = check(q, SPORK_GET, call);
+    if (status != SPORK_OK) return status;
+    if (buffer == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
+    status = get_into(q, &b.sink, timeout_ms);
+    if (received != NULL && (status == SPORK_OK || status == SPORK_TOO_SMALL)) *received = b.sink.size;
+    return in_call(status, call);
+}
+
+typedef struct values_sink {
+    spork__ring_sink sink;
+    spork__message message;
+} values_sink;
+
+static void *room_in_message(spork__ring_sink *sink, size_t size)
+{
+    values_sink *v = (values_sink *)sink;
+    sink->status = spork__message_reserve(&v->message, size);
+    return sink->status == SPORK_OK ? v->message.data : NULL;
+}
+
+static spork_status get_values(spork_queue *q, spork_args **values, int timeout_ms)
+{
+    values_sink v;
+    spork_args args;
+    memset(&v.sink, 0, sizeof v.sink);
+    spork__message_begin(&v.message);
+    v.sink.room = room_in_message;
+    spork_status status = get_into(q, &v.sink, timeout_ms);
+    if (status == SPORK_OK) status = spork__values_decode(v.message.data, v.sink.size, &args);
+    if (status != SPORK_OK) {
+        spork__message_drop(&v.message);
+        return status;
+    }
+    *values = spork__message_release(&v.message);
+    **values = args;
+    return SPORK_OK;
+}
+
+spork_status spork_queue_get(spork_queue *q, spork_args **values, int timeout_ms)
+{
+    static const char call[] = "spork_queue_get";
+    if (values == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
+    *values = NULL;
+    spork_status status = check(q, SPORK_GET, call);
+    return status == SPORK_OK ? in_call(get_values(q, values, timeout_ms), call) : status;
+}
+
+size_t spork_queue_size(const spork_queue *q)
+{
+    if (spork__object_check(q == NULL ? NULL : &q->object, &spork__queue_kind, "spork_queue_size") != SPORK_OK)
+        return 0;
+    return spork__ring_count(&q->ring);
+}
+
+spork_status spork_queue_drop(spork_queue *q, int roles)
+{
+    static const char call[] = "spork_queue_drop";
+    spork_status status = check(q, 0, call);
+    if (status != SPORK_OK) return status;
+    if (roles == 0 || (roles & ~(SPORK_PUT | SPORK_GET)) != 0)
+        return spork__fail(SPORK_INVALID, "%s: %d is no role: SPORK_PUT, SPORK_GET or both", call, roles);
+    if ((roles & SPORK_PUT && !q->puts) || (roles & SPORK_GET && !q->gets))
+        return spork__fail(SPORK_INVALID, "%s: this process has not got that role", call);
+    uint64_t change = (roles & SPORK_PUT ? UINT64_C(1) << 16 : 0) | (roles & SPORK_GET ? 1 : 0);
+    change_roles(q, q->enrolled, change, false);
+    if (roles & SPORK_PUT) q->puts = false;
+    if (roles & SPORK_GET) q->gets = false;
+    spork__ring_wake_all(&q->ring);
+    return SPORK_OK;
+}
+
+spork_status spork_queue_close(spork_queue *q)
+{
+    spork_status status = check(q, 0, "spork_queue_close");
+    if (status != SPORK_OK) return status;
+    atomic_store(&q->words->closed, 1);
+    spork__ring_wake_all(&q->ring);
+    return SPORK_OK;
+}
+
+/* ---- task_done and join ---- */
+
+spork_status spork_queue_task_done(spork_queue *q)
+{
+    static const char call[] = "spork_queue_task_done";
+    spork_status status = check(q, SPORK_GET, call);
+    if (status != SPORK_OK) return status;
+    if (!spork__ring_done(hands_of(q)))
+        return spork__fail(SPORK_BAD_STATE, "%s: called more often than this process got a message", call);
+    spork__bell_ring(&q->words->done_bell, q->done_berth);
+    return SPORK_OK;
+}
+
+/* Messages that the living have in hands; what the dead had is added to the lost. */
+static uint32_t open_messages(spork_queue *q)
+{
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < SPORK__TREE_SLOTS; i++) {
+        line *l = &q->words->lines[i];
+        uint64_t roles = atomic_load_explicit(&l->roles, memory_order_acquire);
+        uint32_t has = id_of(roles) != 0 ? spork__ring_open(&q->ring, &l->hands) : 0;
+        if (has == 0) continue;
+        if (spork__tree_alive(id_of(roles)))
+            open += has;
+        else
+            write_off(q, l, roles);
+    }
+    return open;
+}
+
+static bool all_done(spork_queue *q) { return spork__ring_count(&q->ring) == 0 && open_messages(q) == 0; }
+
+spork_status spork_queue_join(spork_queue *q, int timeout_ms)
+{
+    static const char call[] = "spork_queue_join";
+    spork__deadline d = {.timeout_ms = timeout_ms};
+    spork_status status = check(q, 0, call);
+    if (status != SPORK_OK) return status;
+    while (!all_done(q)) {
+        int left = spork__deadline_left(&d);
+        if (left == 0) return spork__fail(SPORK_TIMEOUT, "%s: not all is done after %d ms", call, timeout_ms);
+        uint32_t ticket = spork__bell_announce(&q->words->done_bell);
+        if (all_done(q)) break;
+        spork__bell_sleep(&q->words->done_bell, q->done_berth, ticket, left);
+    }
+    uint32_t lost = atomic_exchange(&q->words->lost, 0);
+    if (lost == 0) return SPORK_OK;
+    return spork__fail(SPORK_OWNER_DIED,
+                       "%s: all is done but %u messages, which were lost with the processes that had got them", call,
+                       lost);
+}
+
+/* ---- without a copy ---- */
+
+spork_status spork_queue_reserve(spork_queue *q, size_t size, void **room, int timeout_ms)
+{
+    static const char call[] = "spork_queue_reserve";
+    spork__ring_wait wait = {.deadline = {.timeout_ms = timeout_ms}, .deserted = no_getter, .user = q};
+    if (room == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
+    *room = NULL;
+    spork_status status = check(q, SPORK_PUT, call);
+    if (status != SPORK_OK) return status;
+    if (!q->words->single_producer)
+        return spork__fail(SPORK_UNSUPPORTED, "%s: only with .single_producer: others would have to wait meanwhile",
+                           call);
+    if (q->has_reserved) return spork__fail(SPORK_BAD_STATE, "%s: the last room is not yet committed", call);
+    if (atomic_load(&q->words->closed)) return spork__fail(SPORK_CLOSED, "%s: the queue was closed", call);
+    status = spork__ring_reserve(&q->ring, size, &q->reserved, &wait);
+    if (status != SPORK_OK) return spork__fail_in(status, call);
+    q->has_reserved = true;
+    *room = q->reserved.data;
+    return SPORK_OK;
+}
+
+spork_status spork_queue_commit(spork_queue *q, void *room, size_t size)
+{
+    static const char call[] = "spork_queue_commit";
+    spork_status status = check(q, SPORK_PUT, call);
+    if (status != SPORK_OK) return status;
+    if (!q->has_reserved || room != q->reserved.data)
+        return spork__fail(SPORK_BAD_STATE, "%s: that room is not reserved", call);
+    if (size > q->reserved.size)
+        return spork__fail(SPORK_INVALID, "%s: %zu bytes in a room of %zu", call, size, q->reserved.size);
+    q->has_reserved = false;
+    spork__ring_commit(&q->ring, &q->reserved, size);
+    return SPORK_OK;
+}
+
+spork_status spork_queue_peek(spork_queue *q, spork_bytes *message, int timeout_ms)
+{
+    static const char call[] = "spork_queue_peek";
+    spork__ring_wait wait = {.deadline = {.timeout_ms = timeout_ms}, .deserted = no_putter, .user = q};
+    if (message == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
+    *message = spork_bytes_of(NULL, 0);
+    spork_status status = check(q, SPORK_GET, call);
+    if (status != SPORK_OK) return status;
+    if (!q->words->single_consumer)
+        return spork__fail(SPORK_UNSUPPORTED, "%s: only with .single_consumer: others would have to wait meanwhile",
+                           call);
+    if (q->has_peeked) return spork__fail(SPORK_BAD_STATE, "%s: the last message is not yet released", call);
+    status = spork__ring_peek(&q->ring, &q->peeked, &wait);
+    if (status != SPORK_OK) return spork__fail_in(status, call);
+    q->has_peeked = true;
+    *message = spork_bytes_of(q->peeked.data, q->peeked.size);
+    return SPORK_OK;
+}
+
+spork_status spork_queue_release(spork_queue *q, spork_bytes message)
+{
+    static const char call[] = "spork_queue_release";
+    spork_status status = check(q, SPORK_GET, call);
+    if (status != SPORK_OK) return status;
+    if (!q->has_peeked || message.data != q->peeked.data)
+        return spork__fail(SPORK_BAD_STATE, "%s: that is not the message that was peeked at", call);
+    q->has_peeked = false;
+    spork__ring_release(&q->ring, &q->peeked, hands_of(q));
+    return SPORK_OK;
+}
+
+size_t spork__queue_tidy(spork_queue *q) { return spork__ring_tidy(&q->ring); }

@@ -1,0 +1,665 @@
+/* An index is a position in the ring, in units of 8 bytes, and the number of messages that have passed it, in one 64-bit word, so that
+ * both move in one store and always agree. Each side has its lock, its index, and its last view of the other's, on cache lines
+ * of its own: that view is refreshed only when it seems full or empty, which is what makes a ring fast (perf. 3 x).
+ *
+ *     record = size, kind                                8 bytes
+ *              the message, or {extent, 0, size}         rounded up to 8
+ *     A record is never split: what is left at the end of the ring is skipped by a record of kind PAD.
+ *
+ *     put   lock - room? - write - [extent: mark it, hand it to NOBODY] - move the index - unlock - ring
+ *     get   lock - there? - copy - note it in hands - move the index - [extent: hand it to me] - unlock - ring
+ *           - [copy out of the extent, free it]
+ *
+ * The one who waits on a side sleeps with that side's lock: others of the side wait for the lock, and a backlog forms before the
+ * next wake-up.
+ *
+ * What a death leaves behind, at each point, and who mends it:
+ *     locked, written      the lock; the index is where it was: the message is nothing
+ *     handed               an extent of NOBODY's with a mark that the putting index has not reached: freed by whoever takes that lock
+ *                          over
+ *     committed            the lock; the message is there. Sleepers look by themselves within their bound
+ *     unlocked             as committed
+ *     noted, getting       hands that name a place which the index has not passed: still in the ring, not lost
+ *     committed, getting   hands that name a place which it has passed: lost, and counted. Its extent is still NOBODY's, with a mark
+ *                          that the getting index has passed: freed by whoever takes that lock over
+ *     handed, unlocked     the extent is a dead process': an arena sweeps it when it needs room, or when it is tidied
+ * So at most the message in the dead one's hands is lost, and is known to be.
+ *
+ * The words come from memory that others can write. Sizes and places are checked against what this process knows of the ring
+ * from when it joined, before they are used; what cannot be is SPORK_BAD_MESSAGE, and stays so. */
+#include "ring.h"
+
+#include <string.h>
+
+#include "bell.h"
+#include "error.h"
+#include "fault.h"
+#include "robust.h"
+#include "spin.h"
+
+enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 1, COUNT_BITS = 28, ASK_MS = 20 };
+enum { INLINE = 1, EXTENT = 2, PAD = 3 };
+static const uint64_t count_mask = (UINT64_C(1) << COUNT_BITS) - 1, place_mask = (UINT64_C(1) << (64 - COUNT_BITS)) - 1;
+static const size_t smallest_ring = 4096, largest_ring = 4 << 20, grain = 65536;
+
+typedef struct side {
+    _Alignas(128) spork__robust lock;
+    _Atomic uint64_t index;
+    _Atomic uint64_t seen; /* the other side's index, as it was once */
+} side;
+
+struct spork__ring_words {
+    _Alignas(128) uint32_t magic, layout, most, room;
+    uint64_t ring, largest; /* bytes */
+    side put, get;
+    _Alignas(128) spork__bell room_bell;
+    _Alignas(128) spork__bell data_bell;
+};
+
+typedef struct record {
+    uint32_t size, kind;
+} record;
+typedef struct place {
+    uint32_t extent, room;
+    uint64_t size;
+} place;
+
+static uint64_t word(uint64_t at, uint64_t count) { return (at & place_mask) << COUNT_BITS | (count & count_mask); }
+static uint64_t at_of(uint64_t index) { return index >> COUNT_BITS; }
+static uint64_t distance(uint64_t from, uint64_t to) { return (at_of(to) - at_of(from)) & place_mask; }
+static uint32_t messages(uint64_t from, uint64_t to) { return (uint32_t)((to - from) & count_mask); }
+static uint64_t units_of(uint64_t size) { return (sizeof(record) + size + 7) / 8; }
+static uint64_t load(const _Atomic uint64_t *word_, memory_order order) { return atomic_load_explicit(word_, order); }
+
+static record *record_at(const spork__ring *r, uint64_t at)
+{
+    return (record *)(void *)(r->data + (at & (r->units - 1)) * 8);
+}
+
+static spork_status damaged(void) { return spork__fail(SPORK_BAD_MESSAGE, "the queue's shared memory is damaged"); }
+
+/* ---- making and joining ---- */
+
+static size_t up(size_t size, size_t to) { return (size + to - 1) / to * to; }
+
+static size_t ring_size(size_t capacity)
+{
+    size_t size = smallest_ring;
+    while (size < capacity && size < largest_ring) size *= 2;
+    return size;
+}
+
+static size_t table_offset(void) { return up(sizeof(spork__ring_words), 128); }
+static size_t data_offset(void) { return up(table_offset() + spork__arena_table_size(), 4096); }
+static size_t arena_size(size_t capacity) { return up(capacity, SPORK__ARENA_UNIT); }
+
+spork_status spork__ring_plan(size_t capacity, spork__ring_sizes *sizes)
+{
+    if (capacity > (sizeof(size_t) > 4 ? (size_t)1 << 40 : (size_t)1 << 29))
+        return spork__fail(SPORK_TOO_LARGE, "a capacity of %zu bytes is more than a queue can have", capacity);
+    sizes->ring = ring_size(capacity);
+    sizes->fixed = up(data_offset() + sizes->ring, grain);
+    sizes->whole = sizes->fixed + arena_size(capacity);
+    return SPORK_OK;
+}
+
+/* Everything that this process believes from now on, whatever becomes of the words. */
+static spork_status view(spork__ring *r, const spork__block *block, size_t offset, size_t capacity, uint32_t most,
+                         bool make)
+{
+    spork__ring_sizes sizes;
+    spork_status status = spork__ring_plan(capacity, &sizes);
+    if (status != SPORK_OK) return status;
+    if (offset > block->size || block->size - offset < sizes.whole) return damaged();
+    unsigned char *base = (unsigned char *)block->data + offset;
+    r->block = block;
+    r->words = (spork__ring_words *)(void *)base;
+    r->data = base + data_offset();
+    r->units = sizes.ring / 8;
+    r->largest = capacity;
+    r->most = most;
+    r->arena = (spork__arena){.block = block,
+                              .table = (spork__arena_table *)(void *)(base + table_offset()),
+                              .offset = offset + sizes.fixed,
+                              .size = arena_size(capacity),
+                              .berth = r->berths[SPORK__RING_ARENA_BERTH]};
+    return spork__arena_open(&r->arena, make);
+}
+
+spork_status spork__ring_make(spork__ring *r, const spork__block *block, size_t offset, size_t capacity, uint32_t most)
+{
+    spork_status status = view(r, block, offset, capacity, most, true);
+    if (status != SPORK_OK) return status;
+    spork__ring_words *w = r->words;
+    w->layout = LAYOUT;
+    w->most = most;
+    w->ring = r->units * 8;
+    w->largest = capacity;
+    w->magic = MAGIC;
+    return SPORK_OK;
+}
+
+spork_status spork__ring_join(spork__ring *r, const spork__block *block, size_t offset)
+{
+    if (offset > block->size || block->size - offset < data_offset()) return damaged();
+    spork__ring_words *w = (spork__ring_words *)(void *)((unsigned char *)block->data + offset);
+    if (w->magic != MAGIC || w->layout != LAYOUT)
+        return spork__fail(SPORK_BAD_MESSAGE, "a queue of another version of Spork, or a damaged one");
+    uint64_t largest = w->largest, ring = w->ring;
+    if (largest == 0 || largest > SIZE_MAX || w->most == 0 || w->most > count_mask ||
+        ring != ring_size((size_t)largest))
+        return damaged();
+    return view(r, block, offset, (size_t)largest, w->most, false);
+}
+
+/* ---- locks ---- */
+
+static side *side_of(spork__ring *r, bool putting) { return putting ? &r->words->put : &r->words->get; }
+static spork_native lock_berth(const spork__ring *r, bool putting)
+{
+    return r->berths[putting ? SPORK__RING_PUT_BERTH : SPORK__RING_GET_BERTH];
+}
+static spork__bell *bell_of(spork__ring *r, bool putting) /* that this side sleeps on */
+{
+    return putting ? &r->words->room_bell : &r->words->data_bell;
+}
+static spork_native bell_berth(const spork__ring *r, bool putting)
+{
+    return r->berths[putting ? SPORK__RING_ROOM_BERTH : SPORK__RING_DATA_BERTH];
+}
+
+typedef struct border {
+    uint64_t index;
+    bool putting;
+} border;
+
+/* Was this extent on its way into the ring, or out of it, when its process died? Under that side's lock. */
+static bool was_on_its_way(void *user, uint32_t owner, uint64_t mark)
+{
+    const border *b = user;
+    if (owner != SPORK__ARENA_NOBODY) return false; /* a dead process' own, which the arena finds by itself */
+    uint64_t past = b->putting ? distance(b->index, mark) : distance(mark, b->index);
+    return past < place_mask / 2 && (b->putting || past > 0);
+}
+
+/* The dead one's side: the index is true, and so is what it saw of the other's. What it held on its way is not. */
+static void mend(spork__ring *r, bool putting)
+{
+    border b = {load(&side_of(r, putting)->index, memory_order_relaxed), putting};
+    if (spork__planted(SPORK__BUG_RING_FORGETS_EXTENTS)) return;
+    spork__arena_sweep(&r->arena, was_on_its_way, &b);
+    spork__bell_ring(bell_of(r, !putting), bell_berth(r, !putting)); /* it may have died before it could */
+}
+
+static spork_status lock(spork__ring *r, bool putting, spork__deadline *d)
+{
+    side *s = side_of(r, putting);
+    if (spork__planted(SPORK__BUG_RING_READS_UNLOCKED) && !putting) return SPORK_OK;
+    if (spork__robust_try(&s->lock)) return SPORK_OK;
+    spork_status status = spork__robust_acquire(&s->lock, lock_berth(r, putting), spork__deadline_left(d));
+    if (status == SPORK_OWNER_DIED) {
+        mend(r, putting);
+        return SPORK_OK;
+    }
+    if (status == SPORK_TIMEOUT)
+        return spork__fail(SPORK_TIMEOUT, putting ? "no room in the queue in %d ms" : "nothing in the queue in %d ms",
+                           d->timeout_ms);
+    return status;
+}
+
+static void unlock(spork__ring *r, bool putting)
+{
+    spork__robust_release(&side_of(r, putting)->lock, lock_berth(r, putting));
+}
+
+/* ---- waiting ---- */
+
+static spork_status time_is_over(spork__ring *r, bool putting, spork__ring_wait *wait)
+{
+    _Atomic uint64_t *asked = (_Atomic uint64_t *)&r->asked_at;
+    uint64_t now = spork__os_now(), before = load(asked, memory_order_relaxed);
+    /* Who looks without waiting, again and again, should not pay for the question each time. */
+    if (now - before >= ASK_MS * UINT64_C(1000000)) {
+        atomic_store_explicit(asked, now, memory_order_relaxed);
+        if (wait->deserted(wait->user)) return SPORK_CLOSED;
+    }
+    return spork__fail(SPORK_TIMEOUT, putting ? "no room in the queue in %d ms" : "nothing in the queue in %d ms",
+                       wait->deadline.timeout_ms);
+}
+
+/* Sleeps once, if `ready` still does not say that there is no need. SPORK_OK: look again. */
+typedef bool (*readiness)(spork__ring *r, void *user);
+static spork_status sleep_once(spork__ring *r, bool putting, readiness ready, void *user, spork__ring_wait *wait)
+{
+    int left = spork__deadline_left(&wait->deadline);
+    if (left == 0) return time_is_over(r, putting, wait);
+    spork__bell *bell = bell_of(r, putting);
+    uint32_t ticket = spork__bell_announce(bell);
+    if (ready(r, user)) return SPORK_OK;
+    spork__bell_sleep(bell, bell_berth(r, putting), ticket, left);
+    if (ready(r, user)) return SPORK_OK;
+    return wait->deserted(wait->user) && !ready(r, user) ? SPORK_CLOSED
+                                                         : SPORK_OK; /* it may have been the last to come */
+}
+
+static spork_status closed(bool putting)
+{
+    return spork__fail(SPORK_CLOSED, putting ? "nobody is left to get it" : "nobody is left to put anything");
+}
+
+/* ---- putting ---- */
+
+typedef struct need {
+    uint64_t units; /* with the pad before it */
+    uint64_t index; /* ours */
+} need;
+
+static bool fits(spork__ring *r, const need *n, uint64_t other)
+{
+    return distance(other, n->index) + n->units <= r->units && messages(other, n->index) < r->most;
+}
+
+static bool has_room(spork__ring *r, void *user)
+{
+    uint64_t other = load(&r->words->get.index, memory_order_acquire);
+    atomic_store_explicit(&r->words->put.seen, other, memory_order_relaxed);
+    return fits(r, user, other);
+}
+
+/* Under the lock: where the record goes. */
+static spork_status find_room(spork__ring *r, uint64_t units, spork__ring_wait *wait, uint64_t *at)
+{
+    side *s = &r->words->put;
+    need n = {.index = load(&s->index, memory_order_relaxed)};
+    uint64_t begin = at_of(n.index), to_end = r->units - (begin & (r->units - 1));
+    uint64_t pad = units > to_end ? to_end : 0;
+    n.units = units + pad;
+    if (!fits(r, &n, load(&s->seen, memory_order_relaxed)) && !has_room(r, &n)) {
+        if (wait->deadline.timeout_ms != 0)
+            spork__spin_while(&r->words->get.index, load(&s->seen, memory_order_relaxed));
+        while (!has_room(r, &n)) {
+            if (distance(load(&s->seen, memory_order_relaxed), n.index) > r->units) return damaged();
+            spork_status status = sleep_once(r, true, has_room, &n, wait);
+            if (status == SPORK_CLOSED) return closed(true);
+            if (status != SPORK_OK) return status;
+        }
+    }
+    if (pad > 0) *record_at(r, begin) = (record){(uint32_t)((pad - 1) * 8), PAD};
+    *at = begin + pad;
+    return SPORK_OK;
+}
+
+static void move_put_index(spork__ring *r, uint64_t at)
+{
+    side *s = &r->words->put;
+    uint64_t index = load(&s->index, memory_order_relaxed);
+    spork__at(SPORK__AT_RING_PUT_WRITTEN);
+    atomic_store_explicit(&s->index, word(at, index + 1), memory_order_release);
+    spork__at(SPORK__AT_RING_PUT_COMMITTED);
+}
+
+static void finish_put(spork__ring *r)
+{
+    unlock(r, true);
+    spork__at(SPORK__AT_RING_PUT_UNLOCKED);
+    spork__bell_ring(&r->words->data_bell, r->berths[SPORK__RING_DATA_BERTH]);
+}
+
+/* With the lock held if it succeeds. */
+static spork_status lock_and_find_room(spork__ring *r, uint64_t units, spork__ring_wait *wait, uint64_t *at)
+{
+    spork_status status = lock(r, true, &wait->deadline);
+    if (status != SPORK_OK) return status;
+    spork__at(SPORK__AT_RING_PUT_LOCKED);
+    status = find_room(r, units, wait, at);
+    if (status != SPORK_OK) unlock(r, true);
+    return status;
+}
+
+static spork_status put_inline(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
+{
+    uint64_t at, units = units_of(size);
+    spork_status status = lock_and_find_room(r, units, wait, &at);
+    if (status != SPORK_OK) return status;
+    record *to = record_at(r, at);
+    *to = (record){(uint32_t)size, INLINE};
+    if (spork__planted(SPORK__BUG_RING_COMMITS_FIRST)) {
+        move_put_index(r, at + units);
+        spork__os_sleep(1);
+    }
+    if (size > 0) memcpy(to + 1, data, size);
+    if (!spork__planted(SPORK__BUG_RING_COMMITS_FIRST)) move_put_index(r, at + units);
+    finish_put(r);
+    return SPORK_OK;
+}
+
+typedef struct wanted {
+    size_t size;
+    uint32_t extent;
+    spork_status status;
+} wanted;
+
+static bool has_extent(spork__ring *r, void *user)
+{
+    wanted *w = user;
+    w->status = spork__arena_take(&r->arena, w->size, &w->extent);
+    return w->status != SPORK_TIMEOUT;
+}
+
+static spork_status take_extent(spork__ring *r, size_t size, spork__ring_wait *wait, uint32_t *extent)
+{
+    wanted w = {.size = size, .extent = SPORK__ARENA_NONE};
+    while (!has_extent(r, &w)) {
+        spork_status status = sleep_once(r, true, has_extent, &w, wait);
+        if (w.status != SPORK_TIMEOUT) break;
+        if (status == SPORK_CLOSED) return closed(true);
+        if (status != SPORK_OK) return status;
+    }
+    *extent = w.extent;
+    return w.status;
+}
+
+/* The extent is filled. It is the ring's before the ring knows of it: else a sweep could take it for a dead one's. */
+static void commit_extent(spork__ring *r, uint64_t at, uint32_t extent, uint64_t size)
+{
+    record *to = record_at(r, at);
+    *to = (record){sizeof(place), EXTENT};
+    *(place *)(void *)(to + 1) = (place){extent, 0, size};
+    spork__arena_set_mark(&r->arena, extent, word(at, 0));
+    spork__arena_hand(&r->arena, extent, spork__tree_self(), SPORK__ARENA_NOBODY);
+    spork__at(SPORK__AT_RING_PUT_HANDED);
+    move_put_index(r, at + units_of(sizeof(place)));
+    finish_put(r);
+}
+
+static spork_status put_extent(spork__ring *r, uint32_t extent, uint64_t size, spork__ring_wait *wait)
+{
+    uint64_t at;
+    spork_status status = lock_and_find_room(r, units_of(sizeof(place)), wait, &at);
+    if (status == SPORK_OK) commit_extent(r, at, extent, size);
+    return status;
+}
+
+static spork_status too_large(const spork__ring *r, size_t size)
+{
+    return spork__fail(SPORK_TOO_LARGE, "a message of %zu bytes for a queue with a capacity of %llu: make it larger",
+                       size, (unsigned long long)r->largest);
+}
+
+static bool goes_inline(const spork__ring *r, size_t size) { return size <= r->units * 8 / 4; }
+
+spork_status spork__ring_put(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
+{
+    if (size > r->largest) return too_large(r, size);
+    if (goes_inline(r, size)) return put_inline(r, data, size, wait);
+    uint32_t extent;
+    size_t room;
+    spork_status status = take_extent(r, size, wait, &extent);
+    if (status != SPORK_OK) return status;
+    void *to = spork__arena_data(&r->arena, extent, &room);
+    if (to == NULL || room < size) return damaged();
+    memcpy(to, data, size);
+    status = put_extent(r, extent, size, wait);
+    if (status != SPORK_OK) spork__arena_free(&r->arena, extent, spork__tree_self());
+    return status;
+}
+
+/* ---- getting ---- */
+
+static bool has_message(spork__ring *r, void *user)
+{
+    side *s = &r->words->get;
+    uint64_t other = load(&r->words->put.index, memory_order_acquire);
+    (void)user;
+    atomic_store_explicit(&s->seen, other, memory_order_relaxed);
+    return messages(load(&s->index, memory_order_relaxed), other) != 0;
+}
+
+/* Under the lock. */
+static spork_status wait_for_message(spork__ring *r, spork__ring_wait *wait)
+{
+    side *s = &r->words->get;
+    if (messages(load(&s->index, memory_order_relaxed), load(&s->seen, memory_order_relaxed)) != 0) return SPORK_OK;
+    if (has_message(r, NULL)) return SPORK_OK;
+    if (wait->deadline.timeout_ms != 0) spork__spin_while(&r->words->put.index, load(&s->seen, memory_order_relaxed));
+    while (!has_message(r, NULL)) {
+        spork_status status = sleep_once(r, false, has_message, NULL, wait);
+        if (status == SPORK_CLOSED) return closed(false);
+        if (status != SPORK_OK) return status;
+    }
+    return SPORK_OK;
+}
+
+/* The next message: its record, and the place behind it. NULL: damaged. */
+static const record *next_record(spork__ring *r, uint64_t *next, size_t *size, uint32_t *extent)
+{
+    side *s = &r->words->get;
+    uint64_t index = load(&s->index, memory_order_relaxed), at = at_of(index);
+    uint64_t there = distance(index, load(&s->seen, memory_order_relaxed));
+    const record *rec = record_at(r, at);
+    if (there == 0 || there > r->units) return NULL;
+    if (rec->kind == PAD) {
+        uint64_t pad = r->units - (at & (r->units - 1));
+        if (pad >= there) return NULL;
+        at += pad;
+        there -= pad;
+        rec = record_at(r, at);
+    }
+    record now = *(const volatile record *)rec; /* once: what is checked is what is used */
+    uint64_t units = units_of(now.size), to_end = r->units - (at & (r->units - 1));
+    if (units > there || units > to_end) return NULL;
+    *next = at + units;
+    *size = now.size;
+    *extent = SPORK__ARENA_NONE;
+    if (now.kind == INLINE) return rec;
+    if (now.kind != EXTENT || now.size != sizeof(place)) return NULL;
+    place where = *(const volatile place *)(const void *)(rec + 1);
+    if (where.size > r->largest) return NULL;
+    *size = (size_t)where.size;
+    *extent = where.extent;
+    return rec;
+}
+
+static uint64_t note(uint64_t at) { return (uint32_t)at | UINT32_C(0x80000000); }
+
+/* Moves the getting index; the message is this process' from here on. Only who has the lock writes these words, so stores will do. */
+static void move_get_index(spork__ring *r, uint64_t next, spork__ring_hands *hands)
+{
+    side *s = &r->words->get;
+    uint64_t index = load(&s->index, memory_order_relaxed);
+    _Atomic uint64_t *taken = (_Atomic uint64_t *)&hands->taken;
+    uint32_t count = (uint32_t)load(taken, memory_order_relaxed);
+    atomic_store_explicit(taken, note(at_of(index)) << 32 | count, memory_order_relaxed);
+    spork__at(SPORK__AT_RING_GET_NOTED);
+    atomic_store_explicit(&s->index, word(next, index + 1), memory_order_release);
+    spork__at(SPORK__AT_RING_GET_COMMITTED);
+    atomic_store_explicit(taken, (uint32_t)(count + 1), memory_order_release);
+}
+
+static uint32_t done_of(const spork__ring_hands *hands)
+{
+    return atomic_load_explicit((const _Atomic uint32_t *)&hands->done, memory_order_acquire);
+}
+
+static uint32_t open_at(const spork__ring *r, uint64_t taken, uint32_t done)
+{
+    uint32_t open = (uint32_t)taken - done, taking = (uint32_t)(taken >> 32);
+    if (taking == 0) return open;
+    uint32_t passed = ((uint32_t)at_of(load(&r->words->get.index, memory_order_acquire)) - taking) & 0x7FFFFFFF;
+    return open + (passed != 0 && passed < 0x40000000);
+}
+
+uint64_t spork__ring_taken(const spork__ring_hands *hands)
+{
+    return load((const _Atomic uint64_t *)&hands->taken, memory_order_acquire);
+}
+
+uint32_t spork__ring_open(const spork__ring *r, const spork__ring_hands *hands)
+{
+    return open_at(r, spork__ring_taken(hands), done_of(hands));
+}
+
+uint32_t spork__ring_write_off(const spork__ring *r, spork__ring_hands *hands, uint64_t taken)
+{
+    uint32_t done = done_of(hands), open = open_at(r, taken, done);
+    return atomic_compare_exchange_strong((_Atomic uint64_t *)&hands->taken, &taken, (uint64_t)done) ? open : 0;
+}
+
+bool spork__ring_done(spork__ring_hands *hands)
+{
+    _Atomic uint32_t *done = (_Atomic uint32_t *)&hands->done;
+    uint32_t before = atomic_load_explicit(done, memory_order_relaxed);
+    do
+        if (before == (uint32_t)load((_Atomic uint64_t *)&hands->taken, memory_order_acquire)) return false;
+    while (
+        !atomic_compare_exchange_weak_explicit(done, &before, before + 1, memory_order_release, memory_order_relaxed));
+    return true;
+}
+
+/* Gives up the lock, and the extent, if there is one, after `copy` bytes of it were copied. */
+static void finish_get_with(spork__ring *r, uint32_t extent, void *to, const void *from, size_t copy)
+{
+    unlock(r, false);
+    spork__at(SPORK__AT_RING_GET_UNLOCKED);
+    if (copy > 0) memcpy(to, from, copy);
+    if (extent != SPORK__ARENA_NONE) spork__arena_free(&r->arena, extent, spork__tree_self());
+    spork__bell_ring(&r->words->room_bell, r->berths[SPORK__RING_ROOM_BERTH]);
+}
+
+static void finish_get(spork__ring *r, uint32_t extent) { finish_get_with(r, extent, NULL, NULL, 0); }
+
+/* With the lock held if it succeeds. */
+static spork_status lock_and_find_message(spork__ring *r, spork__ring_wait *wait, const record **rec, uint64_t *next,
+                                          size_t *size, uint32_t *extent)
+{
+    spork_status status = lock(r, false, &wait->deadline);
+    if (status != SPORK_OK) return status;
+    spork__at(SPORK__AT_RING_GET_LOCKED);
+    status = wait_for_message(r, wait);
+    if (status == SPORK_OK && (*rec = next_record(r, next, size, extent)) == NULL) status = damaged();
+    if (status != SPORK_OK) unlock(r, false);
+    return status;
+}
+
+/* Under the lock, which it gives up. A large message is copied after that, beside others. */
+static spork_status get_extent(spork__ring *r, uint32_t extent, uint64_t next, spork__ring_sink *sink,
+                               spork__ring_hands *hands)
+{
+    size_t room;
+    const void *from = spork__arena_data(&r->arena, extent, &room);
+    if (from == NULL || room < sink->size) {
+        unlock(r, false);
+        return damaged();
+    }
+    move_get_index(r, next, hands);
+    spork__arena_hand(&r->arena, extent, SPORK__ARENA_NOBODY, spork__tree_self());
+    spork__at(SPORK__AT_RING_GET_HANDED);
+    finish_get_with(r, extent, sink->data, from, sink->size);
+    return SPORK_OK;
+}
+
+spork_status spork__ring_get(spork__ring *r, spork__ring_sink *sink, spork__ring_hands *hands, spork__ring_wait *wait)
+{
+    uint64_t next;
+    uint32_t extent;
+    const record *rec = NULL;
+    spork_status status = lock_and_find_message(r, wait, &rec, &next, &sink->size, &extent);
+    if (status != SPORK_OK) return status;
+    if ((sink->data = sink->room(sink, sink->size)) == NULL) {
+        unlock(r, false);
+        return sink->status;
+    }
+    if (extent != SPORK__ARENA_NONE) return get_extent(r, extent, next, sink, hands);
+    if (sink->size > 0) memcpy(sink->data, rec + 1, sink->size);
+    move_get_index(r, next, hands);
+    finish_get(r, SPORK__ARENA_NONE);
+    return SPORK_OK;
+}
+
+/* ---- without a copy ---- */
+
+spork_status spork__ring_reserve(spork__ring *r, size_t size, spork__ring_loan *loan, spork__ring_wait *wait)
+{
+    size_t room;
+    bool in_ring = goes_inline(r, size);
+    *loan = (spork__ring_loan){.size = size, .extent = SPORK__ARENA_NONE};
+    if (size > r->largest) return too_large(r, size);
+    spork_status status = in_ring ? SPORK_OK : take_extent(r, size, wait, &loan->extent);
+    if (status != SPORK_OK) return status;
+    status = lock_and_find_room(r, units_of(in_ring ? size : sizeof(place)), wait, &loan->at);
+    if (status == SPORK_OK) {
+        loan->data = in_ring ? record_at(r, loan->at) + 1 : spork__arena_data(&r->arena, loan->extent, &room);
+        if (loan->data != NULL) return SPORK_OK;
+        unlock(r, true);
+        status = damaged();
+    }
+    if (!in_ring) spork__arena_free(&r->arena, loan->extent, spork__tree_self());
+    return status;
+}
+
+void spork__ring_commit(spork__ring *r, spork__ring_loan *loan, size_t size)
+{
+    if (loan->extent != SPORK__ARENA_NONE) {
+        commit_extent(r, loan->at, loan->extent, size);
+        return;
+    }
+    *record_at(r, loan->at) = (record){(uint32_t)size, INLINE};
+    move_put_index(r, loan->at + units_of(size));
+    finish_put(r);
+}
+
+void spork__ring_give_up(spork__ring *r, spork__ring_loan *loan)
+{
+    if (loan->extent != SPORK__ARENA_NONE) spork__arena_free(&r->arena, loan->extent, spork__tree_self());
+    unlock(r, true);
+}
+
+spork_status spork__ring_peek(spork__ring *r, spork__ring_loan *loan, spork__ring_wait *wait)
+{
+    size_t room;
+    const record *rec = NULL;
+    *loan = (spork__ring_loan){.extent = SPORK__ARENA_NONE};
+    spork_status status = lock_and_find_message(r, wait, &rec, &loan->at, &loan->size, &loan->extent);
+    if (status != SPORK_OK) return status;
+    loan->data = (void *)(uintptr_t)(rec + 1);
+    if (loan->extent == SPORK__ARENA_NONE) return SPORK_OK;
+    loan->data = spork__arena_data(&r->arena, loan->extent, &room);
+    if (loan->data != NULL && room >= loan->size) return SPORK_OK;
+    unlock(r, false);
+    return damaged();
+}
+
+void spork__ring_release(spork__ring *r, spork__ring_loan *loan, spork__ring_hands *hands)
+{
+    uint32_t me = spork__tree_self();
+    move_get_index(r, loan->at, hands);
+    if (loan->extent != SPORK__ARENA_NONE) spork__arena_hand(&r->arena, loan->extent, SPORK__ARENA_NOBODY, me);
+    finish_get(r, loan->extent);
+}
+
+void spork__ring_put_back(spork__ring *r) { unlock(r, false); }
+
+/* ---- the rest ---- */
+
+size_t spork__ring_count(const spork__ring *r)
+{
+    uint64_t got = load(&r->words->get.index, memory_order_acquire); /* first: it never passes the other */
+    return messages(got, load(&r->words->put.index, memory_order_acquire));
+}
+
+void spork__ring_wake_all(spork__ring *r)
+{
+    spork__bell_ring(&r->words->room_bell, r->berths[SPORK__RING_ROOM_BERTH]);
+    spork__bell_ring(&r->words->data_bell, r->berths[SPORK__RING_DATA_BERTH]);
+}
+
+size_t spork__ring_tidy(spork__ring *r)
+{
+    uint64_t bytes;
+    for (int putting = 0; putting < 2; putting++) { /* taking a dead one's lock over mends its side */
+        spork__deadline soon = {.timeout_ms = 1000};
+        if (lock(r, putting, &soon) == SPORK_OK) unlock(r, putting);
+    }
+    spork__arena_sweep(&r->arena, NULL, NULL);
+    return spork__arena_used(&r->arena, &bytes);
+}

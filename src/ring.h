@@ -1,0 +1,113 @@
+/* The ring: a bounded queue of messages in shared memory, for any number of processes on each side, that no death can break. Small
+ * messages lie in the ring, large ones in an arena beside it, and the ring holds their place. Each side has a lock and an index; a
+ * message is there when the index has moved over it, and until then it is nothing. */
+#ifndef SPORK_RING_H
+#define SPORK_RING_H
+
+#include "arena.h"
+#include "deadline.h"
+#include "platform.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct spork__ring_words spork__ring_words;
+
+/* What goes from process to process beside the memory; SPORK__NO_HANDLE where a word needs no help to be slept on. */
+enum {
+    SPORK__RING_PUT_BERTH,
+    SPORK__RING_GET_BERTH,
+    SPORK__RING_ROOM_BERTH,
+    SPORK__RING_DATA_BERTH,
+    SPORK__RING_ARENA_BERTH,
+    SPORK__RING_BERTHS
+};
+
+/* A process' view. */
+typedef struct spork__ring {
+    const spork__block *block;
+    spork__ring_words *words;
+    unsigned char *data;
+    uint64_t units;   /* of 8 bytes, in the ring: a power of two */
+    uint64_t largest; /* message */
+    uint32_t most;    /* messages at once */
+    spork__arena arena;
+    spork_native berths[SPORK__RING_BERTHS];
+    uint64_t asked_at; /* atomic: when somebody who only looks last asked whether the other side is deserted */
+} spork__ring;
+
+/* Bytes of the block that a ring needs: those in use from the start, and all with the arena. */
+typedef struct spork__ring_sizes {
+    size_t ring, fixed, whole;
+} spork__ring_sizes;
+/* For messages of up to `capacity` bytes. SPORK_TOO_LARGE. */
+spork_status spork__ring_plan(size_t capacity, spork__ring_sizes *sizes);
+/* A ring at `offset` of the block, of zeroed and committed memory. */
+spork_status spork__ring_make(spork__ring *ring, const spork__block *block, size_t offset, size_t capacity,
+                              uint32_t most);
+/* One that is there; SPORK_BAD_MESSAGE if its words cannot be true. */
+spork_status spork__ring_join(spork__ring *ring, const spork__block *block, size_t offset);
+
+/* What a receiver has in hands: its process writes it, and others read it once that has died. Zero: nothing. */
+typedef struct spork__ring_hands {
+    uint64_t taken; /* atomic: the place of a message that is being taken (0: none) << 32 | how many were */
+    uint32_t done;  /* atomic: how many of these are done */
+    uint32_t room;
+} spork__ring_hands;
+/* How many messages it has in hands. */
+uint32_t spork__ring_open(const spork__ring *ring, const spork__ring_hands *hands);
+/* The word `taken`, and with that: makes it as if a dead process had nothing in hands; how many it had. 0 if the word has changed. */
+uint64_t spork__ring_taken(const spork__ring_hands *hands);
+uint32_t spork__ring_write_off(const spork__ring *ring, spork__ring_hands *hands, uint64_t taken);
+/* One of them is done; false: there is none. */
+bool spork__ring_done(spork__ring_hands *hands);
+
+/* Whether there is still somebody on the other side; asked now and then by who waits. */
+typedef struct spork__ring_wait {
+    spork__deadline deadline;
+    bool (*deserted)(void *user);
+    void *user;
+} spork__ring_wait;
+
+/* SPORK_OK; SPORK_TIMEOUT; SPORK_TOO_LARGE; SPORK_CLOSED: it would have to wait, but the other side is deserted;
+ * SPORK_BAD_MESSAGE: the words are damaged; SPORK_NO_SPACE: no memory, or no place in the tree. */
+spork_status spork__ring_put(spork__ring *ring, const void *data, size_t size, spork__ring_wait *wait);
+
+/* Where a message shall go, now that its size is known. NULL, with `status` set: nowhere, it stays. */
+typedef struct spork__ring_sink {
+    void *(*room)(struct spork__ring_sink *sink, size_t size);
+    spork_status status;
+    void *data;
+    size_t size;
+} spork__ring_sink;
+spork_status spork__ring_get(spork__ring *ring, spork__ring_sink *sink, spork__ring_hands *hands,
+                             spork__ring_wait *wait);
+
+/* Without a copy, on a side that has one user only: its lock is held from the one call to the other. */
+typedef struct spork__ring_loan {
+    void *data;
+    size_t size;
+    uint32_t extent; /* SPORK__ARENA_NONE: in the ring itself */
+    uint64_t at;     /* where its record is, or the one behind it */
+} spork__ring_loan;
+spork_status spork__ring_reserve(spork__ring *ring, size_t size, spork__ring_loan *loan, spork__ring_wait *wait);
+/* `size` may be less than was reserved. */
+void spork__ring_commit(spork__ring *ring, spork__ring_loan *loan, size_t size);
+void spork__ring_give_up(spork__ring *ring, spork__ring_loan *loan);
+spork_status spork__ring_peek(spork__ring *ring, spork__ring_loan *loan, spork__ring_wait *wait);
+void spork__ring_release(spork__ring *ring, spork__ring_loan *loan, spork__ring_hands *hands);
+/* It stays the next. */
+void spork__ring_put_back(spork__ring *ring);
+
+/* Messages in it. */
+size_t spork__ring_count(const spork__ring *ring);
+/* Wakes all who sleep, to look around. */
+void spork__ring_wake_all(spork__ring *ring);
+/* Takes what the dead had in hands back into the arena; extents that are left. */
+size_t spork__ring_tidy(spork__ring *ring);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

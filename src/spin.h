@@ -1,0 +1,15 @@
+/* The short wait before a sleep: a wake-up costs two processes several system calls and some 50 us, so it pays to look for a moment
+ * first, if there are CPUs to spare and it has paid lately. */
+#ifndef SPORK_SPIN_H
+#define SPORK_SPIN_H
+
+#ifndef __cplusplus
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Returns when the word has another value, or after at most 20 us. */
+void spork__spin_while(const _Atomic uint64_t *word, uint64_t value);
+
+#endif
+#endif
