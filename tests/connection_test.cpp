@@ -69,18 +69,16 @@ std::string in_words(spork_status status) { return std::string("<") + spork_stat
 // status, in words.
 std::string receive(spork_connection *from, int timeout_ms = kWatchdogMs, size_t room = 1u << 17)
 {
-    std::string bytes(room, '?');
+    std::unique_ptr<char[]> bytes(new char[room + 1]);
     size_t size = 0;
-    spork_status status = spork_connection_recv_bytes(from, bytes.data(), room, &size, timeout_ms);
+    spork_status status = spork_connection_recv_bytes(from, bytes.get(), room, &size, timeout_ms);
     if (status == SPORK_TOO_SMALL) {
         EXPECT_GT(size, room);
         room = size;
-        bytes.assign(room, '?');
-        status = spork_connection_recv_bytes(from, bytes.data(), room, &size, timeout_ms);
+        bytes.reset(new char[room]); // not touched: the length may be a lie
+        status = spork_connection_recv_bytes(from, bytes.get(), room, &size, timeout_ms);
     }
-    if (status != SPORK_OK) return in_words(status);
-    bytes.resize(size);
-    return bytes;
+    return status == SPORK_OK ? std::string(bytes.get(), size) : in_words(status);
 }
 
 spork_status send(spork_connection *to, const std::string &bytes, int timeout_ms = kWatchdogMs)
@@ -491,30 +489,45 @@ TEST_F(Connection, BytesAreNoValuesAndStayBytes)
         }
 }
 
-TEST_F(Connection, DamagedValuesAreRefusedOrWhatTheySay)
+TEST_F(Connection, ValuesWhoseObjectsDidNotComeAreNoValuesAndStayBytes)
 {
     Line line(kDuplex), other;
-    ASSERT_EQ(SPORK_OK, spork_connection_send(line.writer,
-                                              spork_pack("text", 5, 2.5, spork_array("array", 5), other.writer.get()),
-                                              kWatchdogMs));
-    std::string good = receive(line.reader); // without what it carried
-    EXPECT_EQ(SPORK_OK, send(line.writer, good));
-    EXPECT_EQ(SPORK_BAD_MESSAGE, status_of_values(line.reader)) << "an object that did not come";
-    EXPECT_TRUE(same(good, receive(line.reader)));
-    int rounds = harness_rounds(2000);
-    std::string noise = bytes_of(static_cast<size_t>(rounds) * 3);
-    for (int i = 0; i < rounds; i++) {
-        std::string bad = good;
-        auto at = [&](int k) { return static_cast<unsigned char>(noise[static_cast<size_t>(i * 3 + k)]); };
-        bad[(at(0) * 256u + at(1)) % bad.size()] = static_cast<char>(at(2));
-        if (i % 4 == 0) bad.resize(at(1) % bad.size());
-        if (i % 4 == 1) bad += bad;
-        ASSERT_EQ(SPORK_OK, send(line.writer, bad));
-        spork_status status;
-        Message message = receive_values(line.reader, &status);
-        ASSERT_TRUE(status == SPORK_OK || status == SPORK_BAD_MESSAGE) << spork_status_name(status);
-        if (status == SPORK_BAD_MESSAGE) {
-            EXPECT_TRUE(same(bad, receive(line.reader)));
+    ASSERT_EQ(SPORK_OK, spork_connection_send(line.writer, spork_pack("text", other.writer.get(), 5), kWatchdogMs));
+    std::string bytes = receive(line.reader); // without what came beside them
+    ASSERT_EQ(SPORK_OK, send(line.writer, bytes));
+    EXPECT_EQ(SPORK_BAD_MESSAGE, status_of_values(line.reader));
+    EXPECT_TRUE(same(bytes, receive(line.reader, 0)));
+    ASSERT_EQ(SPORK_OK, send(line.writer, "next"));
+    EXPECT_EQ("next", receive(line.reader));
+}
+
+TEST_F(Connection, DamagedValuesAreRefusedOrWhatTheySay)
+{
+    for (bool objects : {false, true}) {
+        Line line(kDuplex), other;
+        spork_connection *end = other.writer;
+        ASSERT_EQ(SPORK_OK, spork_connection_send(line.writer,
+                                                  objects ? spork_pack("text", end, 2.5, end, 5)
+                                                          : spork_pack("text", 5, 2.5, spork_array("array", 5), ""),
+                                                  kWatchdogMs));
+        std::string good = receive(line.reader);
+        int rounds = harness_rounds(1000);
+        std::string noise = bytes_of(static_cast<size_t>(rounds) * 3);
+        for (int i = 0; i < rounds; i++) {
+            std::string bad = good;
+            auto at = [&](int k) { return static_cast<unsigned char>(noise[static_cast<size_t>(i * 3 + k)]); };
+            bad[(at(0) * 256u + at(1)) % bad.size()] = static_cast<char>(at(2));
+            if (i % 4 == 0) bad.resize(at(1) % bad.size());
+            if (i % 4 == 1) bad += bad;
+            ASSERT_EQ(SPORK_OK, send(line.writer, bad));
+            spork_status status;
+            Message message = receive_values(line.reader, &status);
+            ASSERT_TRUE(status == SPORK_OK || status == SPORK_BAD_MESSAGE) << spork_status_name(status);
+            std::string bytes = receive(line.reader, 0);
+            if (bytes == "<SPORK_TIMEOUT>")
+                continue; // whether they stay is for the test above: damage may make objects
+            EXPECT_EQ(SPORK_BAD_MESSAGE, status);
+            EXPECT_TRUE(same(bad, bytes));
         }
     }
 }
@@ -544,7 +557,7 @@ TEST_F(Connection, ATimeoutOfZeroOnlyLooksAndOthersWait)
     }
 }
 
-// Sends numbered messages of that size until there is no more room; how many were sent. 0 and a failure if it never ends.
+// Sends numbered messages of that size until there is no more room; how many were sent.
 int fill(spork_connection *to, size_t size, spork_status *last, int timeout_ms)
 {
     for (int n = 0; n < 1000000; n++) {
@@ -612,7 +625,7 @@ TEST_F(Connection, AMessageThatWasHalfSentIsBrokenAndNeverSeen)
             }
             EXPECT_EQ(SPORK_BROKEN, status) << spork_error();
             EXPECT_STRNE("", spork_error());
-            EXPECT_EQ(SPORK_BROKEN, send(line.writer, "x", 0));
+            EXPECT_EQ(SPORK_BROKEN, send(line.writer, "x", 0)) << spork_error();
             EXPECT_EQ(SPORK_BROKEN, send(line.writer, "", SPORK_FOREVER));
             EXPECT_EQ(SPORK_BROKEN, spork_connection_send(line.writer, spork_pack(1), SPORK_FOREVER));
             std::string room(large.size(), '?');
@@ -843,7 +856,7 @@ TEST_F(Connection, SiblingsDoNotHoldWhatTheyWereNotGiven)
 TEST_F(Connection, NotPassedItIsNotShared)
 {
     if (spork_get_start_method() != SPORK_FORK) GTEST_SKIP() << "only a forked child can see its parent's objects";
-    Line line, other(kDuplex);
+    Line line(kDuplex), other(kDuplex);
     Child child(connections_not_shared,
                 spork_pack(spork_move(line.writer.get()),
                            static_cast<uint64_t>(reinterpret_cast<uintptr_t>(other.reader.get()))));
@@ -911,7 +924,7 @@ TEST_F(Connection, AReceiverThatIsKilledWhileWeSendIsClosed)
         fill(line.writer, 4000, &last, 0);
         ASSERT_EQ(SPORK_TIMEOUT, last);
         Thread killer([&] { spork_process_kill(child.get()); });
-        EXPECT_EQ(SPORK_CLOSED, send(line.writer, "x")) << spork_error();
+        EXPECT_EQ(SPORK_CLOSED, send(line.writer, bytes_of(4000))) << spork_error();
         killer.join();
         EXPECT_EQ(-9, child.join());
     }
@@ -1555,9 +1568,11 @@ TEST_F(Connection, ALengthThatNobodyCanHoldIsRefusedOrWaitedForAndThenTheEnd)
                     EXPECT_EQ(SPORK_BAD_MESSAGE, status) << length;
                 }
                 raw.close();
+                if (!values) { // with a buffer that is too small there is nothing else to tell
+                    spork_connection_recv_bytes(raw.end, room, sizeof room, &needed, kWatchdogMs);
+                }
                 for (int i = 0; i < 3; i++) {
-                    status = values ? status_of_values(raw.end)
-                                    : spork_connection_recv_bytes(raw.end, room, sizeof room, &needed, kWatchdogMs);
+                    status = status_of_values(raw.end);
                     EXPECT_TRUE(status == SPORK_CLOSED || status == SPORK_BAD_MESSAGE || status == SPORK_NO_MEMORY ||
                                 status == SPORK_TOO_LARGE)
                         << spork_status_name(status) << " " << length;

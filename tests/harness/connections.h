@@ -1,4 +1,4 @@
-/* What connection_test.cpp runs in other processes. Their values are in the comments; they return 0 if all went well. */
+/* What connection_test.cpp runs in other processes. Their values are in the comments; they return 0 if all is well. */
 #ifndef SPORK_HARNESS_CONNECTIONS_H
 #define SPORK_HARNESS_CONNECTIONS_H
 
@@ -27,7 +27,8 @@ int connections_hold(const spork_args *args);    /* end, barrier (reader): keeps
 int connections_say(const spork_args *args);     /* writer, text: one message of bytes */
 int connections_wait(const spork_args *args);    /* duplex end: says "ready", and receives until the end */
 int connections_die_sending(const spork_args *args); /* end, size: "before" twice, and then a message of that size */
-int connections_not_shared(const spork_args *args);  /* writer, address: uses that connection; 100 + status if it may */
+int connections_not_shared(
+    const spork_args *args);                    /* duplex end, address: uses that connection; 100 + status if it may */
 int connections_serve(const spork_args *args);  /* duplex end: into each end that comes it says "served", to the end */
 int connections_number(const spork_args *args); /* duplex end: one message of 16 ends; says its number into each */
 int connections_give_back(

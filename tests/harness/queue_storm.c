@@ -1,0 +1,327 @@
+#include "queue_storm.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform.h"
+#include "queue.h"
+
+enum { PLACES = 8, PRODUCERS = 8192, NUMBERS = 1024, LARGE = 1 << 20, CAPACITY = 2 << 20, WATCHDOG = 10 };
+
+/* What they share: one line for each producer that ever lived, one byte for each of its messages. */
+typedef struct ledger {
+    _Atomic bool stop;
+    _Atomic long violations, got;
+    _Atomic long small_put, small_got; /* messages of one byte, which bear no number */
+    char first[200];
+    _Atomic uint64_t longest_us;
+    _Atomic uint32_t put[PRODUCERS];
+    _Atomic uint8_t seen[PRODUCERS][NUMBERS];
+} ledger;
+
+typedef struct head {
+    uint32_t producer, number, size, sum;
+} head;
+
+typedef struct view {
+    ledger *ledger;
+    spork_queue *queue;
+    unsigned random;
+    unsigned char *buffer;
+} view;
+
+static void violation(ledger *l, const char *format, ...)
+{
+    va_list args;
+    if (atomic_fetch_add(&l->violations, 1) > 0) return;
+    va_start(args, format);
+    vsnprintf(l->first, sizeof l->first, format, args);
+    va_end(args);
+}
+
+static unsigned next_random(unsigned *random)
+{
+    *random = *random * 1664525u + 1013904223u;
+    return *random >> 8;
+}
+
+/* Eight bytes at a time: a megabyte of it must not be what the storm is about. */
+static uint32_t sum_of(const unsigned char *data, size_t size)
+{
+    uint64_t sum = size;
+    for (size_t i = 0; i + 8 <= size; i += 8) {
+        uint64_t word;
+        memcpy(&word, data + i, 8);
+        sum = (sum ^ word) * 0x100000001b3u;
+    }
+    return (uint32_t)(sum ^ sum >> 32);
+}
+
+/* The status, and whether the call kept to its time. */
+static spork_status timed(view *v, spork_status status, double begin, int timeout_ms, const char *call)
+{
+    double over = spork_time() - begin - timeout_ms / 1000.0;
+    uint64_t us = over > 0 ? (uint64_t)(over * 1e6) : 0, before = atomic_load(&v->ledger->longest_us);
+    while (us > before && !atomic_compare_exchange_weak(&v->ledger->longest_us, &before, us)) {}
+    if (over > WATCHDOG) violation(v->ledger, "%s took %.1f s too long", call, over);
+    if (status != SPORK_OK && status != SPORK_TIMEOUT && status != SPORK_CLOSED)
+        violation(v->ledger, "%s: %s, %s", call, spork_status_name(status), spork_error());
+    return status;
+}
+
+static bool open_ledger(const spork_args *args, view *v, int *index, int *point, int *nth, int *bug)
+{
+    harness_end *block;
+    spork__block memory;
+    memset(v, 0, sizeof *v);
+    v->buffer = malloc(LARGE);
+    if (v->buffer == NULL ||
+        spork_unpack(args, harness_take(&block), &v->queue, index, point, nth, bug, &v->random) != SPORK_OK ||
+        spork__os_block_open(&memory, harness_end_native(block), sizeof(ledger)) != SPORK_OK) {
+        fprintf(stderr, "%s\n", spork_error());
+        return false;
+    }
+    v->ledger = memory.data;
+    spork__plant((spork__bug)*bug);
+    spork__point_arm((spork__point)*point, *nth);
+    return true;
+}
+
+static int producer(const spork_args *args)
+{
+    int index, point, nth, bug;
+    view v;
+    if (!open_ledger(args, &v, &index, &point, &nth, &bug)) return 100;
+    for (uint32_t number = 0; number < NUMBERS && !atomic_load(&v.ledger->stop);) {
+        int timeout_ms = (int)(next_random(&v.random) % 200);
+        unsigned dice = next_random(&v.random) % 16;
+        double begin = spork_time();
+        if (dice < 4) {
+            v.buffer[0] = 0xA5;
+            if (timed(&v, spork_queue_put_bytes(v.queue, v.buffer, 1, timeout_ms), begin, timeout_ms, "put") ==
+                SPORK_OK)
+                atomic_fetch_add(&v.ledger->small_put, 1);
+            continue;
+        }
+        size_t size = dice >= 14 ? LARGE : dice >= 10 ? 4096 : 64 + next_random(&v.random) % 200 * 8;
+        head h = {(uint32_t)index, number, (uint32_t)size, 0};
+        memset(v.buffer, (int)(number + (uint32_t)index), size);
+        h.sum = sum_of(v.buffer + sizeof h, size - sizeof h);
+        memcpy(v.buffer, &h, sizeof h);
+        if (timed(&v, spork_queue_put_bytes(v.queue, v.buffer, size, timeout_ms), begin, timeout_ms, "put") == SPORK_OK)
+            atomic_store(&v.ledger->put[index], ++number);
+    }
+    spork__point_arm(SPORK__POINT_NONE, 0);
+    free(v.buffer);
+    return 0;
+}
+
+static void check_message(view *v, size_t size, uint32_t *last)
+{
+    ledger *l = v->ledger;
+    head h;
+    if (size == 1) {
+        if (v->buffer[0] != 0xA5) violation(l, "a message of one byte is another");
+        atomic_fetch_add(&l->small_got, 1);
+        return;
+    }
+    if (size < sizeof h) {
+        violation(l, "a message of %zu bytes, which nobody put", size);
+        return;
+    }
+    memcpy(&h, v->buffer, sizeof h);
+    if (h.size != size || h.producer >= PRODUCERS || h.number >= NUMBERS ||
+        h.sum != sum_of(v->buffer + sizeof h, size - sizeof h)) {
+        violation(l, "a torn message of %zu bytes", size);
+        return;
+    }
+    if (atomic_fetch_add(&l->seen[h.producer][h.number], 1) != 0)
+        violation(l, "message %u of producer %u came twice", h.number, h.producer);
+    if (h.number < last[h.producer])
+        violation(l, "message %u of producer %u came after a later one", h.number, h.producer);
+    last[h.producer] = h.number + 1;
+    atomic_fetch_add(&l->got, 1);
+}
+
+static int consumer(const spork_args *args)
+{
+    int index, point, nth, bug;
+    view v;
+    if (!open_ledger(args, &v, &index, &point, &nth, &bug)) return 100;
+    uint32_t *last = calloc(PRODUCERS, sizeof *last);
+    if (last == NULL) return 100;
+    for (spork_status status = SPORK_OK; status != SPORK_CLOSED && atomic_load(&v.ledger->violations) == 0;) {
+        size_t size;
+        int timeout_ms = (int)(next_random(&v.random) % 200);
+        double begin = spork_time();
+        status =
+            timed(&v, spork_queue_get_bytes(v.queue, v.buffer, LARGE, &size, timeout_ms), begin, timeout_ms, "get");
+        if (status != SPORK_OK) continue;
+        check_message(&v, size, last);
+        if (spork_queue_task_done(v.queue) != SPORK_OK) violation(v.ledger, "task_done: %s", spork_error());
+        if (atomic_load(&v.ledger->stop)) spork__point_arm(SPORK__POINT_NONE, 0);
+    }
+    spork__point_arm(SPORK__POINT_NONE, 0);
+    free(last);
+    free(v.buffer);
+    return 0;
+}
+
+/* ---- the storm ---- */
+
+typedef struct storm {
+    const queue_plan *plan;
+    queue_result result;
+    ledger *ledger;
+    spork__block memory;
+    harness_end *block;
+    spork_queue *queue;
+    spork_process *place[2 * PLACES]; /* producers, then consumers */
+    int point[2 * PLACES];
+    double started[2 * PLACES];
+    int next_point, born;
+    unsigned random;
+} storm;
+
+static int count(const storm *s) { return s->plan->producers + s->plan->consumers; }
+static bool is_producer(const storm *s, int i) { return i < s->plan->producers; }
+
+/* Those of a putter's points that this one could come by. */
+static bool suits(bool puts, int point)
+{
+    return point == SPORK__POINT_NONE || point < SPORK__AT_RING_PUT_LOCKED ||
+           (point < SPORK__AT_RING_GET_LOCKED) == puts;
+}
+
+static bool start(storm *s, int i)
+{
+    const queue_plan *p = s->plan;
+    bool puts = is_producer(s, i);
+    s->point[i] = SPORK__POINT_NONE;
+    for (int n = SPORK__POINT_NONE; n < SPORK__POINTS && p->first != SPORK__POINT_NONE; n++) {
+        s->next_point = s->next_point == (int)p->last ? (int)p->first : s->next_point + 1;
+        if (!suits(puts, s->next_point)) continue;
+        s->point[i] = s->next_point;
+        break;
+    }
+    if (s->born == PRODUCERS) return false;
+    s->place[i] = spork_process_new(
+        puts ? producer : consumer,
+        spork_pack(harness_give(s->block), puts ? spork_put_only(s->queue) : spork_get_only(s->queue), s->born++,
+                   s->point[i], 1 + (int)(next_random(&s->random) % 8), (int)p->bug, next_random(&s->random)));
+    s->started[i] = spork_time();
+    if (spork_process_start(s->place[i]) == SPORK_OK) return true;
+    snprintf(s->result.first, sizeof s->result.first, "%s", spork_error());
+    s->result.violations++;
+    return false;
+}
+
+static bool look_after(storm *s, int i)
+{
+    if (spork_process_is_alive(s->place[i])) return true;
+    spork_process_join(s->place[i], SPORK_FOREVER);
+    int code = spork_process_exitcode(s->place[i]);
+    spork_process_free(s->place[i]);
+    s->place[i] = NULL;
+    if (code == -9) {
+        s->result.deaths++;
+        s->result.consumer_deaths += !is_producer(s, i);
+        s->result.at[s->point[i]]++;
+    } else if (code != 0) {
+        snprintf(s->result.first, sizeof s->result.first, "a process ended with %d", code);
+        s->result.violations++;
+        return false;
+    }
+    return start(s, i);
+}
+
+static void rage(storm *s)
+{
+    for (int i = 0; i < count(s); i++)
+        if (!start(s, i)) return;
+    while (s->result.deaths < s->plan->deaths && atomic_load(&s->ledger->violations) == 0) {
+        spork_sleep(1 + (int)(next_random(&s->random) % 4));
+        if (s->plan->first == SPORK__POINT_NONE)
+            spork_process_kill(s->place[next_random(&s->random) % (unsigned)count(s)]);
+        for (int i = 0; i < count(s); i++) {
+            if (s->plan->first != SPORK__POINT_NONE &&
+                spork_time() - s->started[i] > 1) { /* a point that does not come by */
+                s->point[i] = SPORK__POINT_NONE;
+                spork_process_kill(s->place[i]);
+            }
+            if (!look_after(s, i)) return;
+        }
+    }
+}
+
+/* Producers end by themselves, and consumers at the end of the queue. */
+static void calm_down(storm *s)
+{
+    atomic_store(&s->ledger->stop, true);
+    spork_queue_drop(s->queue, SPORK_PUT | SPORK_GET);
+    for (int i = 0; i < count(s); i++) {
+        if (s->place[i] == NULL) continue;
+        if (spork_process_join(s->place[i], 2 * WATCHDOG * 1000) == SPORK_TIMEOUT) {
+            violation(s->ledger, is_producer(s, i) ? "a producer hangs" : "a consumer hangs");
+            spork_process_kill(s->place[i]);
+            spork_process_join(s->place[i], SPORK_FOREVER);
+        }
+        int code = spork_process_exitcode(s->place[i]);
+        if (code == -9)
+            s->result.consumer_deaths += !is_producer(s, i); /* before it was told to stop */
+        else if (code != 0)
+            violation(s->ledger, "a process ended with %d", code);
+        spork_process_free(s->place[i]);
+    }
+}
+
+static void take_stock(storm *s)
+{
+    ledger *l = s->ledger;
+    queue_result *r = &s->result;
+    for (int p = 0; p < PRODUCERS; p++) {
+        uint32_t put = atomic_load(&l->put[p]);
+        r->put += put;
+        for (uint32_t n = 0; n < put; n++) r->missing += atomic_load(&l->seen[p][n]) == 0;
+    }
+    r->got = atomic_load(&l->got);
+    long small = atomic_load(&l->small_put) - atomic_load(&l->small_got);
+    if (small > 0) r->missing += small; /* fewer put than got: a putter died before it could write down that it had */
+    bool calm = r->violations == 0 && atomic_load(&l->violations) == 0; /* else consumers may have left messages */
+    spork_status status = spork_queue_join(s->queue, calm ? WATCHDOG * 1000 : 0);
+    if (status == SPORK_OWNER_DIED)
+        sscanf(strstr(spork_error(), "all is done but ") + strlen("all is done but "), "%u", &r->lost);
+    else if (status != SPORK_OK && calm)
+        violation(l, "join: %s", spork_error());
+    r->left = (unsigned)spork_queue_size(s->queue);
+    r->extents = (unsigned)spork__queue_tidy(s->queue);
+    r->longest = (double)atomic_load(&l->longest_us) / 1e6;
+    if (r->violations == 0) memcpy(r->first, l->first, sizeof r->first);
+    r->violations += atomic_load(&l->violations);
+}
+
+queue_result queue_storm(const queue_plan *plan)
+{
+    storm *s = calloc(1, sizeof *s);
+    if (s == NULL) abort();
+    s->plan = plan;
+    s->random = plan->seed;
+    s->next_point = (int)plan->last;
+    SPORK_MUST(spork__os_block_new(&s->memory, sizeof(ledger)));
+    s->ledger = s->memory.data;
+    s->block = harness_wrap(s->memory.handle);
+    s->queue = spork_queue_new(0, CAPACITY);
+    if (s->queue == NULL) abort();
+    rage(s);
+    calm_down(s);
+    take_stock(s);
+    queue_result result = s->result;
+    spork_queue_free(s->queue);
+    harness_end_detach(s->block);
+    spork__os_block_free(&s->memory);
+    free(s);
+    return result;
+}

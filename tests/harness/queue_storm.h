@@ -1,0 +1,38 @@
+/* A storm on a queue: producers and consumers die, killed at any moment or at a chosen point of the code, and are replaced. Every
+ * message is accounted for in a ledger that they share. */
+#ifndef HARNESS_QUEUE_STORM_H
+#define HARNESS_QUEUE_STORM_H
+
+#include "fault.h"
+#include "harness.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct queue_plan {
+    int producers, consumers;
+    int deaths;               /* how many, at least */
+    spork__point first, last; /* SPORK__POINT_NONE: killed from outside; else they die at these points in turn */
+    spork__bug bug;           /* planted in all of them */
+    unsigned seed;
+} queue_plan;
+
+typedef struct queue_result {
+    int deaths, consumer_deaths;
+    int at[SPORK__POINTS];
+    long put, got;          /* messages that a put accepted; that a consumer has written down */
+    long missing;           /* accepted, but nobody wrote them down */
+    unsigned lost;          /* as the queue told */
+    unsigned left, extents; /* in the queue at the end */
+    long violations;
+    char first[200]; /* what the first of them was */
+    double longest;  /* seconds by which a call outlasted its timeout */
+} queue_result;
+
+queue_result queue_storm(const queue_plan *plan);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+// A queue whose producers and consumers are killed: what the others see, and what is left. And whether these storms would notice.
+#include <cstdlib>
+#include <random>
+
+#include "child.h"
+#include "harness/queue_storm.h"
+
+namespace {
+
+queue_plan storm_of(int producers, int consumers)
+{
+    const char *wish = getenv("SPORK_TEST_SEED");
+    queue_plan plan = {};
+    plan.producers = producers;
+    plan.consumers = consumers;
+    plan.seed = wish != nullptr ? static_cast<unsigned>(strtoul(wish, nullptr, 10)) : std::random_device{}();
+    printf("SPORK_TEST_SEED=%u\n", plan.seed);
+    return plan;
+}
+
+queue_result expect_order(const queue_plan &plan)
+{
+    queue_result r = queue_storm(&plan);
+    printf("%d deaths (%d of consumers), %ld messages put, %ld got, %ld missing, %u told as lost; a call outlasted its "
+           "time by "
+           "%.0f ms\n",
+           r.deaths, r.consumer_deaths, r.put, r.got, r.missing, r.lost, r.longest * 1000);
+    EXPECT_EQ(0, r.violations) << r.first;
+    EXPECT_GE(r.deaths, plan.deaths);
+    EXPECT_GT(r.got, 0);
+    // A consumer that dies has one message in hands at most; the queue knows of each.
+    EXPECT_LE(r.missing, static_cast<long>(r.lost));
+    EXPECT_LE(r.lost, static_cast<unsigned>(r.consumer_deaths));
+    EXPECT_EQ(0u, r.left);
+    EXPECT_EQ(0u, r.extents);
+    return r;
+}
+
+TEST(QueueStorm, AnybodyKilledAtAnyMoment)
+{
+    queue_plan plan = storm_of(3, 3);
+    plan.deaths = harness_wine() ? 50 : harness_rounds(200);
+    expect_order(plan);
+}
+
+TEST(QueueStorm, DeathsAtEachPoint)
+{
+    queue_plan plan = storm_of(3, 3);
+    plan.first = SPORK__AT_RING_PUT_LOCKED;
+    plan.last = SPORK__AT_RING_GET_UNLOCKED;
+    int points = plan.last - plan.first + 1;
+    plan.deaths = harness_rounds(15 * points) + points;
+    queue_result r = expect_order(plan);
+    for (int p = plan.first; p <= plan.last; p++) printf("at point %d: %d\n", p, r.at[p]);
+    if (harness_rounds(100) < 50) return; // too few rounds for the rare ones
+    for (int p = plan.first; p <= plan.last; p++) EXPECT_GT(r.at[p], 0) << "nobody died at point " << p;
+}
+
+class QueueWithAMistake : public testing::TestWithParam<spork__bug> {};
+
+TEST_P(QueueWithAMistake, IsFoundOut)
+{
+    if (harness_wine() || harness_instrumented()) GTEST_SKIP() << "how good the storms are is shown once: natively";
+    queue_plan plan = storm_of(3, 3);
+    plan.bug = GetParam();
+    plan.deaths = 3000;
+    if (plan.bug == SPORK__BUG_RING_FORGETS_EXTENTS) {
+        plan.first = SPORK__AT_RING_PUT_HANDED; // the point that leaves one behind
+        plan.last = SPORK__AT_RING_PUT_HANDED;
+        plan.deaths = 10;
+    }
+    queue_result r = queue_storm(&plan);
+    printf("after %d deaths: %s, %u extents left\n", r.deaths, r.first, r.extents);
+    EXPECT_TRUE(r.violations > 0 || r.missing > static_cast<long>(r.lost) || r.left > 0 || r.extents > 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(, QueueWithAMistake,
+                         testing::Values(SPORK__BUG_RING_COMMITS_FIRST, SPORK__BUG_RING_FORGETS_EXTENTS,
+                                         SPORK__BUG_RING_READS_UNLOCKED));
+
+} // namespace
