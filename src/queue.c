@@ -184,7 +184,7 @@ static void destroy(spork_queue *q, bool with_handles)
 
 static spork_status fill(spork_queue *q, const spork_queue_options *o, size_t capacity)
 {
-    spork__ring_sizes sizes;
+    spork__ring_sizes sizes = {0};
     uint32_t most = o->max_messages == 0 || o->max_messages > MOST_MESSAGES ? MOST_MESSAGES : (uint32_t)o->max_messages;
     spork_status status = spork__ring_plan(capacity, &sizes);
     if (status != SPORK_OK) return status;

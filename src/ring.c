@@ -107,7 +107,7 @@ spork_status spork__ring_plan(size_t capacity, spork__ring_sizes *sizes)
 static spork_status view(spork__ring *r, const spork__block *block, size_t offset, size_t capacity, uint32_t most,
                          bool make)
 {
-    spork__ring_sizes sizes;
+    spork__ring_sizes sizes = {0};
     spork_status status = spork__ring_plan(capacity, &sizes);
     if (status != SPORK_OK) return status;
     if (offset > block->size || block->size - offset < sizes.whole) return damaged();

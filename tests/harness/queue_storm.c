@@ -284,7 +284,7 @@ static void take_stock(storm *s)
     queue_result *r = &s->result;
     for (int p = 0; p < PRODUCERS; p++) {
         uint32_t put = atomic_load(&l->put[p]);
-        r->put += put;
+        r->put += (long)put;
         for (uint32_t n = 0; n < put; n++) r->missing += atomic_load(&l->seen[p][n]) == 0;
     }
     r->got = atomic_load(&l->got);
