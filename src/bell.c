@@ -1,4 +1,4 @@
-/* The word: bit 0 is the sleepers' mark, the rest counts the rings that found it.
+/* The word: bit 0 is the mark of those who park, bit 1 of those who wait on a handle; the rest counts the rings that found one.
  *
  *     announce   sets the mark; the word is the ticket            (1)
  *     look       is it there?                                     (2)
@@ -6,9 +6,10 @@
  *     change     make it so                                       (3)
  *     ring       if the mark is set: counts, clears it, wakes     (4)
  *
- * Between 1 and 2, and between 3 and 4, stands a full barrier: whichever of 1 and 3 comes last in the one order of all
- * barriers, its process sees the other's. So either the look finds the change, or the ring finds the mark and changes the word,
- * and then nobody can fall asleep on the old one. Dekker's argument; futexes call it an eventcount.
+ * 1 and 4 are read-modify-writes of the one word, 4 too where it changes nothing, so one of them comes first and the other reads what
+ * it left, with all that was done before it. If 1 is first, the ring finds the mark and changes the word, and then nobody can fall
+ * asleep on the old one. If 4 is first, the look, which comes after 1, finds the change, which came before 4. Futexes call it an
+ * eventcount. While nobody sleeps only those who ring write to the word, so its cache line is theirs.
  *
  * What a death leaves behind, at each point:
  *     announced       the mark, with nobody asleep: a needless wake-up later
@@ -21,32 +22,47 @@ enum { BOUND_MS = 50 };
 
 uint32_t spork__bell_announce(spork__bell *bell)
 {
-    if (spork__planted(SPORK__BUG_BELL_LOOKS_FIRST)) return atomic_load(&bell->word) | 1;
-    uint32_t ticket = atomic_fetch_or_explicit(&bell->word, 1, memory_order_seq_cst) | 1;
-    atomic_thread_fence(memory_order_seq_cst);
+    if (spork__planted(SPORK__BUG_BELL_LOOKS_FIRST)) return atomic_load(&bell->word) | SPORK__BELL_PARKED;
+    uint32_t ticket =
+        atomic_fetch_or_explicit(&bell->word, SPORK__BELL_PARKED, memory_order_seq_cst) | SPORK__BELL_PARKED;
     spork__at(SPORK__AT_BELL_ANNOUNCED);
     return ticket;
 }
 
-void spork__bell_sleep(spork__bell *bell, spork_native berth, uint32_t ticket, int ms)
+void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket, int ms)
 {
     bool bound = !spork__planted(SPORK__BUG_BELL_SILENT) && !spork__planted(SPORK__BUG_BELL_LOOKS_FIRST);
     if (ms < 0 || ms > BOUND_MS) ms = bound ? BOUND_MS : 60000;
     if (spork__planted(SPORK__BUG_BELL_LOOKS_FIRST)) {
         spork__os_sleep(1);
-        ticket = atomic_fetch_or(&bell->word, 1) | 1;
+        ticket = atomic_fetch_or(&bell->word, SPORK__BELL_PARKED) | SPORK__BELL_PARKED;
     }
     if (atomic_load_explicit(&bell->word, memory_order_relaxed) == ticket)
-        spork__os_park(&bell->word, ticket, berth, ms);
+        spork__os_park(&bell->word, ticket, ear->berth, ms);
     spork__at(SPORK__AT_BELL_WOKEN);
 }
 
-void spork__bell_wake(spork__bell *bell, spork_native berth, uint32_t seen)
+void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen)
 {
-    /* Another ringer's success is ours: it wakes whoever had announced by then, and our change came before. */
-    if (!atomic_compare_exchange_strong_explicit(&bell->word, &seen, seen + 1, memory_order_seq_cst,
-                                                 memory_order_relaxed))
-        return;
+    /* Another ringer's success is ours: it wakes whoever had announced by then, and our change came before. If instead somebody
+     * else announced itself meanwhile, it has seen our change, or we see its mark now. */
+    do
+        if (!(seen & SPORK__BELL_MARKS)) return;
+    while (!atomic_compare_exchange_weak_explicit(&bell->word, &seen, (seen | SPORK__BELL_MARKS) + 1,
+                                                  memory_order_seq_cst, memory_order_seq_cst));
     spork__at(SPORK__AT_BELL_CLAIMED);
-    if (!spork__planted(SPORK__BUG_BELL_SILENT)) spork__os_unpark(&bell->word, berth, true);
+    if (spork__planted(SPORK__BUG_BELL_SILENT)) return;
+    bool parked = seen & SPORK__BELL_PARKED || ear->chime.ring == SPORK__NO_HANDLE;
+    if (parked) spork__os_unpark(&bell->word, ear->berth, true);
+    if (seen & SPORK__BELL_POLLED) spork__os_chime_ring(&ear->chime);
+}
+
+void spork__bell_announce_polling(spork__bell *bell)
+{
+    atomic_fetch_or_explicit(&bell->word, SPORK__BELL_POLLED, memory_order_seq_cst);
+}
+
+spork_native spork__bell_handle(const spork__ear *ear)
+{
+    return ear->chime.wait != SPORK__NO_HANDLE ? ear->chime.wait : ear->berth;
 }

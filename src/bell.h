@@ -13,6 +13,12 @@
 #include "fault.h"
 #include "platform.h"
 
+/* How a process hears a bell: goes from process to process with the memory. */
+typedef struct spork__ear {
+    spork_native berth;
+    spork__chime chime; /* none: it cannot be waited on together with others, but on Windows */
+} spork__ear;
+
 #ifndef __cplusplus
 
 #include <stdatomic.h>
@@ -21,21 +27,24 @@
 typedef struct spork__bell {
     _Atomic uint32_t word;
 } spork__bell;
+enum { SPORK__BELL_PARKED = 1, SPORK__BELL_POLLED = 2, SPORK__BELL_MARKS = 3 };
 
 /* Any number of processes may announce themselves at once. What was made before a ring is seen by who looks after the
  * announcement, or the ring finds the announcement. */
 uint32_t spork__bell_announce(spork__bell *bell);
+/* The same by somebody who will not sleep here, but wait on the handle that spork__bell_handle tells. */
+void spork__bell_announce_polling(spork__bell *bell);
+spork_native spork__bell_handle(const spork__ear *ear);
 /* Returns when the bell has rung since `ticket`, after `ms`, or for no reason; never later than after 50 ms: a wake-up may
  * be lost with a process that is killed. */
-void spork__bell_sleep(spork__bell *bell, spork_native berth, uint32_t ticket, int ms);
+void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket, int ms);
 
-void spork__bell_wake(spork__bell *bell, spork_native berth, uint32_t seen);
+void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen);
 /* After the change. Wakes all who sleep. */
-static inline void spork__bell_ring(spork__bell *bell, spork_native berth)
+static inline void spork__bell_ring(spork__bell *bell, const spork__ear *ear)
 {
-    atomic_thread_fence(memory_order_seq_cst); /* the change, before the look at who sleeps */
-    uint32_t seen = atomic_load_explicit(&bell->word, memory_order_relaxed);
-    if (seen & 1) spork__bell_wake(bell, berth, seen);
+    uint32_t seen = atomic_fetch_or_explicit(&bell->word, 0, memory_order_seq_cst); /* not a load: see bell.c */
+    if (seen & SPORK__BELL_MARKS) spork__bell_wake(bell, ear, seen);
 }
 
 #endif

@@ -50,6 +50,7 @@ static spork_status give(spork__object *object, unsigned flags, spork__parcel *p
     (void)flags;
     spork_connection *c = of(object);
     const spork__channel *channel = &c->channel;
+    spork__os_channel_settle(&c->channel, &c->message);
     if (c->message.known || c->message.header_have > 0)
         return spork__fail(SPORK_BAD_STATE, "a message has been received in part, or did not fit: receive it first");
     description about = {.pair = c->pair,
@@ -69,7 +70,7 @@ static spork_status take(const spork__parcel *parcel, spork__object **object)
     if (parcel->size != sizeof about || parcel->handle_count != 1)
         return spork__fail(SPORK_BAD_MESSAGE, "a damaged connection");
     memcpy(&about, parcel->bytes, sizeof about);
-    spork__channel channel = {SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    spork__channel channel = SPORK__NO_CHANNEL;
     if (about.receives) channel.in = parcel->handles[0];
     if (about.sends) channel.out = parcel->handles[0];
     if (channel.in == SPORK__NO_HANDLE && channel.out == SPORK__NO_HANDLE)
@@ -155,6 +156,7 @@ spork_native spork_connection_detach(spork_connection *c)
     if (spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind, "spork_connection_detach") !=
         SPORK_OK)
         return SPORK__NO_HANDLE;
+    spork__os_channel_settle(&c->channel, &c->message);
     if (c->message.known || c->message.header_have > 0) {
         spork__fail(SPORK_BAD_STATE, "spork_connection_detach: a message has been received in part: receive it first");
         return SPORK__NO_HANDLE;
@@ -194,7 +196,7 @@ spork_status spork_connection_send_bytes(spork_connection *c, const void *data, 
     if (status != SPORK_OK) return status;
     if (data == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     status = send_message(c, data, size, NULL, 0, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }
 
 static bool has_objects(const spork_args *values)
@@ -244,7 +246,7 @@ spork_status spork_connection_send(spork_connection *c, spork_args values, int t
     if (status != SPORK_OK) return status;
     status = has_objects(&values) ? send_objects(c, &values, timeout_ms)
                                   : send_values(c, &values, NULL, NULL, 0, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }
 
 /* ---- receiving ---- */
@@ -312,7 +314,7 @@ spork_status spork_connection_recv_bytes(spork_connection *c, void *buffer, size
     if (status != SPORK_OK) return status;
     if (buffer == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     status = receive_bytes(c, buffer, size, received, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }
 
 static spork_status receive_values(spork_connection *c, spork_args **values, int timeout_ms)
@@ -348,7 +350,7 @@ spork_status spork_connection_recv(spork_connection *c, spork_args **values, int
     *values = NULL;
     spork_status status = check(c, true, call);
     if (status == SPORK_OK) status = receive_values(c, values, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }
 
 spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
@@ -358,5 +360,27 @@ spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
     if (status == SPORK_OK && !c->message.whole && !c->message.ended)
         status = spork__os_channel_poll(&c->channel, &c->message, timeout_ms);
     if (status == SPORK_TIMEOUT) return spork__fail(SPORK_TIMEOUT, "%s: nothing came in %d ms", call, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
+}
+
+/* ---- waiting ---- */
+
+spork_status spork__connection_check_wait(spork_connection *c, int events, const char *call)
+{
+    spork_status status = spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind, call);
+    if (status == SPORK_OK && events & SPORK_READ) status = check(c, true, call);
+    if (status == SPORK_OK && events & SPORK_WRITE) status = check(c, false, call);
+    return status;
+}
+
+bool spork__connection_ready(spork_connection *c, int events)
+{
+    if (events & SPORK_READ && (c->message.whole || c->message.ended)) return true;
+    return (events & SPORK_READ && spork__os_channel_ready(&c->channel, &c->message, false)) ||
+           (events & SPORK_WRITE && (c->send_broken || spork__os_channel_ready(&c->channel, &c->message, true)));
+}
+
+spork_native spork__connection_handle(spork_connection *c, bool sending)
+{
+    return spork__os_channel_handle(&c->channel, &c->message, sending);
 }

@@ -8,6 +8,7 @@
 #define SPORK_PLATFORM_H
 
 #include <spork/process.h>
+#include <spork/wait.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,7 +54,10 @@ typedef struct spork__channel {
     spork_native in,
         out; /* SPORK__NO_HANDLE: it does not receive, or send; a duplex end has one handle in both places */
     spork_native in_event, out_event; /* Windows: signalled by a transfer; made when first needed */
+    void *pending;                    /* Windows: a read that has been begun */
 } spork__channel;
+#define SPORK__NO_CHANNEL                                                                                              \
+    (spork__channel) { SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, NULL }
 
 /* A pair: one-way from the second to the first, or duplex. Under SPORK__LOCK_START. */
 spork_status spork__os_channel_new(bool duplex, spork__channel ends[2]);
@@ -69,6 +73,12 @@ struct spork__message;
 spork_status spork__os_channel_receive(spork__channel *channel, struct spork__message *message, int timeout_ms);
 /* Before a message is decoded: sees to its handles, and tells where its values begin. */
 spork_status spork__os_channel_unwrap(struct spork__message *message, size_t *begin);
+/* Whether something can be received, or sent, at once. */
+bool spork__os_channel_ready(spork__channel *channel, struct spork__message *message, bool sending);
+/* What tells that; on Windows a read has been begun for it. SPORK__NO_HANDLE: nothing does. */
+spork_native spork__os_channel_handle(spork__channel *channel, struct spork__message *message, bool sending);
+/* Before the end is given away: nothing is under way. */
+void spork__os_channel_settle(spork__channel *channel, struct spork__message *message);
 /* Waits until something can be received; on Windows by receiving it. SPORK_OK also at the end. */
 spork_status spork__os_channel_poll(spork__channel *channel, struct spork__message *message, int timeout_ms);
 /* The handle in the mode that other programs expect. */
@@ -85,6 +95,28 @@ spork_status spork__os_berth_new(spork_native *berth);
 void spork__os_park(const void *word, uint32_t expected, spork_native berth, int ms);
 /* Wakes one sleeper, or all, once the word has another value. Cannot fail; a wake-up may be lost. */
 void spork__os_unpark(const void *word, spork_native berth, bool all);
+
+/* A handle that others can wait on, together with more: what wakes those who do not park. On Windows that is the berth. */
+typedef struct spork__chime {
+    spork_native wait, ring; /* SPORK__NO_HANDLE: the berth serves */
+} spork__chime;
+spork_status spork__os_chime_new(spork__chime *chime);
+/* Makes it readable. Does not block; cannot fail. */
+void spork__os_chime_ring(const spork__chime *chime);
+/* Makes it not readable. */
+void spork__os_chime_quiet(const spork__chime *chime);
+void spork__os_chime_close(spork__chime *chime);
+
+/* ---- wait.c: waiting for any of many handles ----------------------------------------------------------------------- */
+
+typedef struct spork__wait_handle {
+    spork_native handle;
+    bool for_writing; /* POSIX */
+} spork__wait_handle;
+/* Until one of them is ready, or for no reason; SPORK_FOREVER. */
+void spork__os_wait_any(const spork__wait_handle *handles, size_t count, int ms);
+/* Whether it is ready now; false with a sentence and SPORK_INVALID in *status: it is none. */
+bool spork__os_is_ready(spork_native handle, int events, spork_status *status);
 
 /* ---- memory.c: memory shared between processes ------------------------------------------------------------------ */
 

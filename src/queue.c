@@ -24,8 +24,6 @@
 #include "value.h"
 
 enum { MAGIC = 0x45555153 /* "SQUE" */, LAYOUT = 1, DEFAULT_CAPACITY = 1 << 20, MOST_MESSAGES = (1 << 28) - 2 };
-enum { DONE_BERTH = SPORK__RING_BERTHS, BERTHS };
-_Static_assert(BERTHS + 1 <= SPORK__PARCEL_HANDLES, "a queue's handles travel as one parcel");
 
 typedef struct line {
     _Atomic uint64_t roles;
@@ -48,7 +46,7 @@ struct spork_queue {
     spork__block block;
     queue_words *words;
     spork__ring ring;
-    spork_native done_berth;
+    spork__ear done_ear;
     bool puts, gets;           /* what this object may do */
     _Atomic uint32_t enrolled; /* as whom; another after a plain fork */
     atomic_bool warned;
@@ -59,7 +57,7 @@ struct spork_queue {
 /* What a process is told beside the handles. */
 typedef struct description {
     uint64_t size;
-    uint32_t roles, room;
+    uint32_t roles, handles; /* a bit for each that travels */
 } description;
 
 static spork_queue *of(spork__object *object) { return (spork_queue *)object; }
@@ -160,24 +158,48 @@ static bool no_getter(void *user)
 
 /* ---- making and giving ---- */
 
-static const spork_native no_handle = SPORK__NO_HANDLE;
+/* All handles beside the memory's, in the order in which they travel; those that this system needs none of are SPORK__NO_HANDLE. */
+enum { LOCKS = SPORK__RING_LOCKS, BELLS = SPORK__RING_BELLS, HANDLES = LOCKS + 3 * BELLS + 1 };
+static spork_native *handle_at(spork_queue *q, int i)
+{
+    if (i < LOCKS) return &q->ring.berths[i];
+    if (i == HANDLES - 1) return &q->done_ear.berth;
+    spork__ear *ear = &q->ring.ears[(i - LOCKS) / 3];
+    switch ((i - LOCKS) % 3) {
+    case 0: return &ear->berth;
+    case 1: return &ear->chime.wait;
+    default: return &ear->chime.ring;
+    }
+}
 
-static spork_native *berth_of(spork_queue *q, int i) { return i == DONE_BERTH ? &q->done_berth : &q->ring.berths[i]; }
+/* Where one handle serves as both, it travels once. */
+static bool travels(spork_queue *q, int i)
+{
+    if (*handle_at(q, i) == SPORK__NO_HANDLE) return false;
+    bool is_ring = i >= LOCKS && i < HANDLES - 1 && (i - LOCKS) % 3 == 2;
+    return !is_ring || *handle_at(q, i) != *handle_at(q, i - 1);
+}
 
 static spork_queue *new_queue(void)
 {
     spork_queue *q = spork__alloc(sizeof *q, "a queue");
     if (q == NULL) return NULL;
-    q->block.handle = no_handle;
-    for (int i = 0; i < BERTHS; i++) *berth_of(q, i) = no_handle;
+    q->block.handle = SPORK__NO_HANDLE;
+    for (int i = 0; i < HANDLES; i++) *handle_at(q, i) = SPORK__NO_HANDLE;
     return q;
+}
+
+static void close_handles(spork_queue *q)
+{
+    for (int i = 0; i < HANDLES; i++)
+        if (travels(q, i)) spork__os_handle_close(*handle_at(q, i));
 }
 
 /* Under SPORK__LOCK_START, as everything that opens or closes. */
 static void destroy(spork_queue *q, bool with_handles)
 {
-    for (int i = 0; i < BERTHS && with_handles; i++) spork__os_handle_close(*berth_of(q, i));
-    if (!with_handles) q->block.handle = no_handle;
+    if (with_handles) close_handles(q);
+    if (!with_handles) q->block.handle = SPORK__NO_HANDLE;
     spork__os_block_free(&q->block);
     spork__free(q);
 }
@@ -190,7 +212,12 @@ static spork_status fill(spork_queue *q, const spork_queue_options *o, size_t ca
     if (status != SPORK_OK) return status;
     status = spork__os_block_new_growing(&q->block, ring_offset() + sizes.whole);
     if (status == SPORK_OK) status = spork__os_block_commit(&q->block, 0, ring_offset() + sizes.fixed);
-    for (int i = 0; i < BERTHS && status == SPORK_OK; i++) status = spork__os_berth_new(berth_of(q, i));
+    for (int i = 0; i < LOCKS && status == SPORK_OK; i++) status = spork__os_berth_new(&q->ring.berths[i]);
+    for (int i = 0; i < BELLS && status == SPORK_OK; i++) {
+        status = spork__os_berth_new(&q->ring.ears[i].berth);
+        if (status == SPORK_OK) status = spork__os_chime_new(&q->ring.ears[i].chime);
+    }
+    if (status == SPORK_OK) status = spork__os_berth_new(&q->done_ear.berth);
     if (status != SPORK_OK) return status;
     q->words = q->block.data;
     q->words->layout = LAYOUT;
@@ -237,8 +264,11 @@ static spork_status give(spork__object *object, unsigned flags, spork__parcel *p
     description about = {.size = q->block.size, .roles = (puts ? SPORK_PUT : 0u) | (gets ? SPORK_GET : 0u)};
     parcel->handle_count = 0;
     parcel->handles[parcel->handle_count++] = q->block.handle;
-    for (int i = 0; i < BERTHS; i++)
-        if (*berth_of(q, i) != no_handle) parcel->handles[parcel->handle_count++] = *berth_of(q, i);
+    for (int i = 0; i < HANDLES; i++)
+        if (travels(q, i)) {
+            about.handles |= 1u << i;
+            parcel->handles[parcel->handle_count++] = *handle_at(q, i);
+        }
     memcpy(parcel->bytes, &about, sizeof about);
     parcel->size = sizeof about;
     return SPORK_OK;
@@ -257,16 +287,27 @@ static spork_status join_memory(spork_queue *q, spork_native handle, const descr
     return spork__ring_join(&q->ring, &q->block, ring_offset());
 }
 
+static spork_status take_handles(spork_queue *q, const spork__parcel *parcel, uint32_t which)
+{
+    size_t next = 1;
+    for (int i = 0; i < HANDLES; i++)
+        if (which & 1u << i && next < parcel->handle_count) *handle_at(q, i) = parcel->handles[next++];
+    for (int i = 0; i < BELLS; i++) {
+        spork__chime *chime = &q->ring.ears[i].chime;
+        if (chime->ring == SPORK__NO_HANDLE) chime->ring = chime->wait;
+    }
+    return next == parcel->handle_count ? SPORK_OK : spork__fail(SPORK_BAD_MESSAGE, "a damaged queue");
+}
+
 static spork_status take(const spork__parcel *parcel, spork__object **object)
 {
     description about;
-    if (parcel->size != sizeof about || (parcel->handle_count != 1 && parcel->handle_count != BERTHS + 1))
-        return spork__fail(SPORK_BAD_MESSAGE, "a damaged queue");
+    if (parcel->size != sizeof about) return spork__fail(SPORK_BAD_MESSAGE, "a damaged queue");
     memcpy(&about, parcel->bytes, sizeof about);
     spork_queue *q = new_queue();
     if (q == NULL) return SPORK_NO_MEMORY;
-    for (size_t i = 1; i < parcel->handle_count; i++) *berth_of(q, (int)i - 1) = parcel->handles[i];
-    spork_status status = join_memory(q, parcel->handles[0], &about);
+    spork_status status = take_handles(q, parcel, about.handles);
+    if (status == SPORK_OK) status = join_memory(q, parcel->handles[0], &about);
     if (status == SPORK_OK) status = enrol(q);
     if (status != SPORK_OK) {
         destroy(q, false); /* the handles are still the caller's */
@@ -280,7 +321,7 @@ static spork_status take(const spork__parcel *parcel, spork__object **object)
 static void abandon(spork__object *object, bool close)
 {
     spork_queue *q = of(object);
-    for (int i = 0; i < BERTHS && close; i++) spork__os_handle_close(*berth_of(q, i));
+    if (close) close_handles(q);
     spork__os_block_abandon(&q->block, close);
 }
 
@@ -321,12 +362,12 @@ static spork_status check(spork_queue *q, int role, const char *call)
                            "%s: this process may not %s: it was given the queue without that role, or has dropped it",
                            call, role == SPORK_PUT ? "put" : "get");
     status = enrol(q);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }
 
 static spork_status in_call(spork_status status, const char *call)
 {
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, call);
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }
 
 static spork_status put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
@@ -492,7 +533,7 @@ spork_status spork_queue_task_done(spork_queue *q)
     if (status != SPORK_OK) return status;
     if (!spork__ring_done(hands_of(q)))
         return spork__fail(SPORK_BAD_STATE, "%s: called more often than this process got a message", call);
-    spork__bell_ring(&q->words->done_bell, q->done_berth);
+    spork__bell_ring(&q->words->done_bell, &q->done_ear);
     return SPORK_OK;
 }
 
@@ -526,7 +567,7 @@ spork_status spork_queue_join(spork_queue *q, int timeout_ms)
         if (left == 0) return spork__fail(SPORK_TIMEOUT, "%s: not all is done after %d ms", call, timeout_ms);
         uint32_t ticket = spork__bell_announce(&q->words->done_bell);
         if (all_done(q)) break;
-        spork__bell_sleep(&q->words->done_bell, q->done_berth, ticket, left);
+        spork__bell_sleep(&q->words->done_bell, &q->done_ear, ticket, left);
     }
     uint32_t lost = atomic_exchange(&q->words->lost, 0);
     if (lost == 0) return SPORK_OK;
@@ -601,5 +642,27 @@ spork_status spork_queue_release(spork_queue *q, spork_bytes message)
     spork__ring_release(&q->ring, &q->peeked, hands_of(q));
     return SPORK_OK;
 }
+
+/* ---- waiting ---- */
+
+spork_status spork__queue_check_wait(spork_queue *q, int events, const char *call)
+{
+    spork_status status = check(q, 0, call);
+    if (status == SPORK_OK && events & SPORK_READ) status = check(q, SPORK_GET, call);
+    if (status == SPORK_OK && events & SPORK_WRITE) status = check(q, SPORK_PUT, call);
+    return status;
+}
+
+bool spork__queue_ready(spork_queue *q, int events, bool ask)
+{
+    if (events & SPORK_READ && spork__ring_ready(&q->ring, false)) return true;
+    if (events & SPORK_WRITE && spork__ring_ready(&q->ring, true)) return true;
+    if (atomic_load(&q->words->closed)) return true;
+    return ask && ((events & SPORK_READ && no_putter(q)) || (events & SPORK_WRITE && no_getter(q)));
+}
+
+spork_native spork__queue_announce(spork_queue *q, bool putting) { return spork__ring_announce(&q->ring, putting); }
+void spork__queue_quiet(spork_queue *q, bool putting) { spork__ring_quiet(&q->ring, putting); }
+void spork__queue_call(spork_queue *q, bool putting) { spork__ring_call(&q->ring, putting); }
 
 size_t spork__queue_tidy(spork_queue *q) { return spork__ring_tidy(&q->ring); }

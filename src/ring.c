@@ -122,7 +122,7 @@ static spork_status view(spork__ring *r, const spork__block *block, size_t offse
                               .table = (spork__arena_table *)(void *)(base + table_offset()),
                               .offset = offset + sizes.fixed,
                               .size = arena_size(capacity),
-                              .berth = r->berths[SPORK__RING_ARENA_BERTH]};
+                              .berth = r->berths[SPORK__RING_ARENA_LOCK]};
     return spork__arena_open(&r->arena, make);
 }
 
@@ -157,15 +157,15 @@ spork_status spork__ring_join(spork__ring *r, const spork__block *block, size_t 
 static side *side_of(spork__ring *r, bool putting) { return putting ? &r->words->put : &r->words->get; }
 static spork_native lock_berth(const spork__ring *r, bool putting)
 {
-    return r->berths[putting ? SPORK__RING_PUT_BERTH : SPORK__RING_GET_BERTH];
+    return r->berths[putting ? SPORK__RING_PUT_LOCK : SPORK__RING_GET_LOCK];
 }
 static spork__bell *bell_of(spork__ring *r, bool putting) /* that this side sleeps on */
 {
     return putting ? &r->words->room_bell : &r->words->data_bell;
 }
-static spork_native bell_berth(const spork__ring *r, bool putting)
+static const spork__ear *ear_of(const spork__ring *r, bool putting)
 {
-    return r->berths[putting ? SPORK__RING_ROOM_BERTH : SPORK__RING_DATA_BERTH];
+    return &r->ears[putting ? SPORK__RING_ROOM : SPORK__RING_DATA];
 }
 
 typedef struct border {
@@ -188,7 +188,7 @@ static void mend(spork__ring *r, bool putting)
     border b = {load(&side_of(r, putting)->index, memory_order_relaxed), putting};
     if (spork__planted(SPORK__BUG_RING_FORGETS_EXTENTS)) return;
     spork__arena_sweep(&r->arena, was_on_its_way, &b);
-    spork__bell_ring(bell_of(r, !putting), bell_berth(r, !putting)); /* it may have died before it could */
+    spork__bell_ring(bell_of(r, !putting), ear_of(r, !putting)); /* it may have died before it could */
 }
 
 static spork_status lock(spork__ring *r, bool putting, spork__deadline *d)
@@ -236,7 +236,7 @@ static spork_status sleep_once(spork__ring *r, bool putting, readiness ready, vo
     spork__bell *bell = bell_of(r, putting);
     uint32_t ticket = spork__bell_announce(bell);
     if (ready(r, user)) return SPORK_OK;
-    spork__bell_sleep(bell, bell_berth(r, putting), ticket, left);
+    spork__bell_sleep(bell, ear_of(r, putting), ticket, left);
     if (ready(r, user)) return SPORK_OK;
     return wait->deserted(wait->user) && !ready(r, user) ? SPORK_CLOSED
                                                          : SPORK_OK; /* it may have been the last to come */
@@ -302,7 +302,7 @@ static void finish_put(spork__ring *r)
 {
     unlock(r, true);
     spork__at(SPORK__AT_RING_PUT_UNLOCKED);
-    spork__bell_ring(&r->words->data_bell, r->berths[SPORK__RING_DATA_BERTH]);
+    spork__bell_ring(&r->words->data_bell, ear_of(r, false));
 }
 
 /* With the lock held if it succeeds. */
@@ -523,7 +523,7 @@ static void finish_get_with(spork__ring *r, uint32_t extent, void *to, const voi
     spork__at(SPORK__AT_RING_GET_UNLOCKED);
     if (copy > 0) memcpy(to, from, copy);
     if (extent != SPORK__ARENA_NONE) spork__arena_free(&r->arena, extent, spork__tree_self());
-    spork__bell_ring(&r->words->room_bell, r->berths[SPORK__RING_ROOM_BERTH]);
+    spork__bell_ring(&r->words->room_bell, ear_of(r, true));
 }
 
 static void finish_get(spork__ring *r, uint32_t extent) { finish_get_with(r, extent, NULL, NULL, 0); }
@@ -647,10 +647,28 @@ size_t spork__ring_count(const spork__ring *r)
     return messages(got, load(&r->words->put.index, memory_order_acquire));
 }
 
+bool spork__ring_ready(spork__ring *r, bool putting)
+{
+    uint64_t got = load(&r->words->get.index, memory_order_acquire),
+             put = load(&r->words->put.index, memory_order_acquire);
+    if (!putting) return messages(got, put) != 0;
+    need small = {.units = units_of(0) + 8, .index = put}; /* a small message; a large one may still have to wait */
+    return fits(r, &small, got);
+}
+
+spork_native spork__ring_announce(spork__ring *r, bool putting)
+{
+    spork__bell_announce_polling(bell_of(r, putting));
+    return spork__bell_handle(ear_of(r, putting));
+}
+
+void spork__ring_quiet(spork__ring *r, bool putting) { spork__os_chime_quiet(&ear_of(r, putting)->chime); }
+void spork__ring_call(spork__ring *r, bool putting) { spork__os_chime_ring(&ear_of(r, putting)->chime); }
+
 void spork__ring_wake_all(spork__ring *r)
 {
-    spork__bell_ring(&r->words->room_bell, r->berths[SPORK__RING_ROOM_BERTH]);
-    spork__bell_ring(&r->words->data_bell, r->berths[SPORK__RING_DATA_BERTH]);
+    spork__bell_ring(&r->words->room_bell, ear_of(r, true));
+    spork__bell_ring(&r->words->data_bell, ear_of(r, false));
 }
 
 size_t spork__ring_tidy(spork__ring *r)

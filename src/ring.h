@@ -5,6 +5,7 @@
 #define SPORK_RING_H
 
 #include "arena.h"
+#include "bell.h"
 #include "deadline.h"
 #include "platform.h"
 
@@ -14,15 +15,9 @@ extern "C" {
 
 typedef struct spork__ring_words spork__ring_words;
 
-/* What goes from process to process beside the memory; SPORK__NO_HANDLE where a word needs no help to be slept on. */
-enum {
-    SPORK__RING_PUT_BERTH,
-    SPORK__RING_GET_BERTH,
-    SPORK__RING_ROOM_BERTH,
-    SPORK__RING_DATA_BERTH,
-    SPORK__RING_ARENA_BERTH,
-    SPORK__RING_BERTHS
-};
+/* What goes from process to process beside the memory: berths of the locks, ears for the bells. */
+enum { SPORK__RING_PUT_LOCK, SPORK__RING_GET_LOCK, SPORK__RING_ARENA_LOCK, SPORK__RING_LOCKS };
+enum { SPORK__RING_ROOM, SPORK__RING_DATA, SPORK__RING_BELLS };
 
 /* A process' view. */
 typedef struct spork__ring {
@@ -33,7 +28,8 @@ typedef struct spork__ring {
     uint64_t largest; /* message */
     uint32_t most;    /* messages at once */
     spork__arena arena;
-    spork_native berths[SPORK__RING_BERTHS];
+    spork_native berths[SPORK__RING_LOCKS];
+    spork__ear ears[SPORK__RING_BELLS];
     uint64_t asked_at; /* atomic: when somebody who only looks last asked whether the other side is deserted */
 } spork__ring;
 
@@ -102,6 +98,14 @@ void spork__ring_put_back(spork__ring *ring);
 
 /* Messages in it. */
 size_t spork__ring_count(const spork__ring *ring);
+/* For who waits by handles: whether a put, or a get, would find room, or a message; and the handle that wakes if not, after the
+ * announcement that it is waited on. */
+bool spork__ring_ready(spork__ring *ring, bool putting);
+spork_native spork__ring_announce(spork__ring *ring, bool putting);
+/* The handle has woken us, or is to be fresh. */
+void spork__ring_quiet(spork__ring *ring, bool putting);
+/* Wakes all who wait on that handle. */
+void spork__ring_call(spork__ring *ring, bool putting);
 /* Wakes all who sleep, to look around. */
 void spork__ring_wake_all(spork__ring *ring);
 /* Takes what the dead had in hands back into the arena; extents that are left. */

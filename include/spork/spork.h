@@ -10,5 +10,6 @@
 #include "process.h"
 #include "connection.h"
 #include "queue.h"
+#include "wait.h"
 
 #endif

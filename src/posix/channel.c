@@ -51,8 +51,7 @@ static spork_status new_sockets(spork__channel ends[2])
 spork_status spork__os_channel_new(bool duplex, spork__channel ends[2])
 {
     int fds[2];
-    for (int i = 0; i < 2; i++)
-        ends[i] = (spork__channel){SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    for (int i = 0; i < 2; i++) ends[i] = SPORK__NO_CHANNEL;
     if (duplex) return new_sockets(ends);
     if (spork__fd_pipe(fds) != 0) return spork__fail_os(errno, "no pipe");
     for (int i = 0; i < 2; i++) set_nonblocking(fds[i], true);
@@ -184,7 +183,7 @@ spork_status spork__os_channel_send(spork__channel *channel, const void *data, s
         } else if (n < 0 && !would_block()) {
             int code = errno;
             if (code == EPIPE || code == ECONNRESET) return spork__fail(SPORK_CLOSED, "nobody can receive any more");
-            spork__fail_os(code, sent > 0 ? "a message could only be sent in part" : "nothing was sent");
+            spork__fail_os(code, "%s", sent > 0 ? "a message could only be sent in part" : "nothing was sent");
             return sent > 0 ? SPORK_BROKEN : spork_last_status();
         } else if (!wait_for((int)channel->out, POLLOUT, &d)) {
             if (sent == 0) return spork__fail(SPORK_TIMEOUT, "nobody received anything for %d ms", timeout_ms);
@@ -325,6 +324,26 @@ spork_status spork__os_channel_unwrap(spork__message *message, size_t *begin)
     *begin = 0;
     return SPORK_OK;
 }
+
+static bool is_ready(spork_native fd, short events)
+{
+    struct pollfd p = {.fd = (int)fd, .events = events};
+    return poll(&p, 1, 0) > 0;
+}
+
+bool spork__os_channel_ready(spork__channel *channel, spork__message *m, bool sending)
+{
+    (void)m;
+    return sending ? is_ready(channel->out, POLLOUT) : is_ready(channel->in, POLLIN);
+}
+
+spork_native spork__os_channel_handle(spork__channel *channel, spork__message *m, bool sending)
+{
+    (void)m;
+    return sending ? channel->out : channel->in;
+}
+
+void spork__os_channel_settle(spork__channel *channel, spork__message *m) { (void)channel, (void)m; }
 
 spork_status spork__os_channel_poll(spork__channel *channel, spork__message *m, int timeout_ms)
 {

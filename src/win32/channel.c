@@ -74,8 +74,7 @@ static spork_status open_both(bool duplex, HANDLE *first, HANDLE *second)
 spork_status spork__os_channel_new(bool duplex, spork__channel ends[2])
 {
     HANDLE first, second;
-    for (int i = 0; i < 2; i++)
-        ends[i] = (spork__channel){SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    for (int i = 0; i < 2; i++) ends[i] = SPORK__NO_CHANNEL;
     spork_status status = open_both(duplex, &first, &second);
     if (status != SPORK_OK) return status;
     ends[0].in = spork__native(first);
@@ -94,11 +93,17 @@ void spork__os_channel_plain(spork__channel *channel) { (void)channel; }
 
 void spork__os_channel_close(spork__channel *channel)
 {
+    DWORD got;
+    if (channel->pending != NULL) {
+        CancelIoEx(spork__handle(channel->in), channel->pending);
+        GetOverlappedResult(spork__handle(channel->in), channel->pending, &got, TRUE);
+        spork__free(channel->pending);
+    }
     spork__os_handle_close(channel->in);
     if (channel->out != channel->in) spork__os_handle_close(channel->out);
     spork__os_handle_close(channel->in_event);
     spork__os_handle_close(channel->out_event);
-    *channel = (spork__channel){SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    *channel = SPORK__NO_CHANNEL;
 }
 
 /* ---- transfers ---- */
@@ -231,17 +236,30 @@ spork_status spork__os_channel_send(spork__channel *channel, const void *data, s
 
 /* ---- receiving ---- */
 
-/* One read into the room that is there. ERROR_MORE_DATA: the message goes on. */
+/* Begins a read into the room that is there. */
+static BOOL begin_read(spork__channel *channel, spork__message *m, OVERLAPPED *o)
+{
+    size_t room = m->room - m->have;
+    memset(o, 0, sizeof *o);
+    o->hEvent = spork__handle(channel->in_event);
+    return SPORK__SYS(
+        ReadFile(spork__handle(channel->in), m->data + m->have, (DWORD)(room < MOST ? room : MOST), NULL, o));
+}
+
+/* A read, or the rest of one that was begun earlier. ERROR_MORE_DATA: the message goes on. */
 static DWORD read_some(spork__channel *channel, spork__message *m, int timeout_ms)
 {
-    HANDLE pipe = spork__handle(channel->in);
-    OVERLAPPED o;
-    DWORD got = 0;
-    size_t room = m->room - m->have;
-    memset(&o, 0, sizeof o);
-    o.hEvent = spork__handle(channel->in_event);
-    BOOL done = SPORK__SYS(ReadFile(pipe, m->data + m->have, (DWORD)(room < MOST ? room : MOST), NULL, &o));
-    DWORD code = finish(pipe, &o, done, &got, timeout_ms);
+    OVERLAPPED own, *begun = channel->pending, *o = begun != NULL ? begun : &own;
+    DWORD got = 0, code;
+    if (begun == NULL) {
+        BOOL done = begin_read(channel, m, o);
+        code = finish(spork__handle(channel->in), o, done, &got, timeout_ms);
+    } else {
+        SetLastError(ERROR_IO_PENDING);
+        code = finish(spork__handle(channel->in), o, FALSE, &got, timeout_ms);
+        channel->pending = NULL;
+        spork__free(begun);
+    }
     m->have += got;
     return code;
 }
@@ -249,6 +267,7 @@ static DWORD read_some(spork__channel *channel, spork__message *m, int timeout_m
 static spork_status receive_message(spork__channel *channel, spork__message *m, int timeout_ms)
 {
     if (!make_event(&channel->in_event)) return SPORK__FAIL("no event");
+    if (channel->pending != NULL && m->lent) return spork__fail(SPORK_INTERNAL, "a read is under way elsewhere");
     /* A lent buffer that is small would often end in the middle of a message, and then have to be copied. */
     spork_status status =
         m->data == NULL || (m->lent && m->room < BUFFER) ? spork__message_reserve(m, BUFFER) : SPORK_OK;
@@ -280,6 +299,38 @@ spork_status spork__os_channel_receive(spork__channel *channel, spork__message *
         m->ended = true;
     }
     return status;
+}
+
+bool spork__os_channel_ready(spork__channel *channel, spork__message *m, bool sending)
+{
+    if (sending) return true;
+    if (channel->pending != NULL && WaitForSingleObject(spork__handle(channel->in_event), 0) != WAIT_OBJECT_0)
+        return false;
+    return spork__os_channel_poll(channel, m, 0) == SPORK_OK;
+}
+
+/* A read that is under way signals the event when it ends. It has room of its own, and no other read begins before it ended. */
+spork_native spork__os_channel_handle(spork__channel *channel, spork__message *m, bool sending)
+{
+    if (sending || !make_event(&channel->in_event)) return SPORK__NO_HANDLE;
+    if (channel->pending != NULL) return channel->in_event;
+    OVERLAPPED *o = spork__alloc(sizeof *o, "a read");
+    if (o == NULL || spork__message_reserve(m, m->have + BUFFER) != SPORK_OK) {
+        spork__free(o);
+        return SPORK__NO_HANDLE;
+    }
+    channel->pending = o;
+    if (begin_read(channel, m, o)) return channel->in_event;
+    DWORD code = GetLastError();
+    if (code == ERROR_IO_PENDING || code == ERROR_MORE_DATA) return channel->in_event;
+    channel->pending = NULL; /* the end: a receiver finds that out at once */
+    spork__free(o);
+    return SPORK__NO_HANDLE;
+}
+
+void spork__os_channel_settle(spork__channel *channel, spork__message *m)
+{
+    if (channel->pending != NULL) spork__os_channel_receive(channel, m, 0);
 }
 
 spork_status spork__os_channel_poll(spork__channel *channel, spork__message *m, int timeout_ms)

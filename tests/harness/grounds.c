@@ -112,6 +112,14 @@ static void work_locked(view *v)
         violation(v, "a lock was released that was not held");
 }
 
+static spork__ear ear_at(spork_native berth) { return (spork__ear){berth, {SPORK__NO_HANDLE, SPORK__NO_HANDLE}}; }
+
+static void ring(spork__bell *bell, spork_native berth)
+{
+    spork__ear ear = ear_at(berth);
+    spork__bell_ring(bell, &ear);
+}
+
 /* Advances `mine`, which must stay within `window` behind `other`'s; sleeps until it can. */
 static bool advance(view *v, _Atomic uint64_t *mine, _Atomic uint64_t *other, uint64_t window, spork__bell *bell,
                     spork_native berth)
@@ -125,7 +133,8 @@ static bool advance(view *v, _Atomic uint64_t *mine, _Atomic uint64_t *other, ui
         }
         uint32_t ticket = spork__bell_announce(bell);
         if (atomic_load(mine) < atomic_load(other) + window) continue;
-        spork__bell_sleep(bell, berth, ticket, SPORK_FOREVER);
+        spork__ear ear = ear_at(berth);
+        spork__bell_sleep(bell, &ear, ticket, SPORK_FOREVER);
     }
 }
 
@@ -135,10 +144,10 @@ static void work_signalled(view *v, bool maker)
     dawdle(v);
     if (maker) {
         if (!advance(v, &g->made, &g->taken, WINDOW, &g->taken_bell, v->taken_berth)) return;
-        spork__bell_ring(&g->made_bell, v->made_berth);
+        ring(&g->made_bell, v->made_berth);
     } else {
         if (!advance(v, &g->taken, &g->made, 0, &g->made_bell, v->made_berth)) return;
-        spork__bell_ring(&g->taken_bell, v->taken_berth);
+        ring(&g->taken_bell, v->taken_berth);
     }
     atomic_fetch_add(&g->work[v->index], 1);
 }
@@ -301,8 +310,8 @@ static void rage(storm *s)
 static void calm_down(storm *s)
 {
     atomic_store(&s->v.ground->stop, true);
-    spork__bell_ring(&s->v.ground->made_bell, s->v.made_berth);
-    spork__bell_ring(&s->v.ground->taken_bell, s->v.taken_berth);
+    ring(&s->v.ground->made_bell, s->v.made_berth);
+    ring(&s->v.ground->taken_bell, s->v.taken_berth);
     for (int i = 0; i < s->plan->workers; i++) {
         if (s->workers[i] == NULL) continue;
         if (spork_process_join(s->workers[i], s->result.stuck ? 0 : s->plan->patience_ms) == SPORK_TIMEOUT) {

@@ -1,0 +1,81 @@
+#include "os.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+#if SPORK_HAVE_EVENTFD
+#include <sys/eventfd.h>
+#endif
+
+#include "alloc.h"
+
+/* ---- chimes: an eventfd, or a pipe ---- */
+
+spork_status spork__os_chime_new(spork__chime *chime)
+{
+    *chime = (spork__chime){SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+#if SPORK_HAVE_EVENTFD
+    int fd = spork__fd_private(SPORK__SYS(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+    if (fd < 0) return spork__fail_os(errno, "no descriptor to wait on");
+    chime->wait = chime->ring = fd;
+#else
+    int ends[2];
+    if (spork__fd_pipe(ends) != 0) return spork__fail_os(errno, "no pipe to wait on");
+    for (int i = 0; i < 2; i++) fcntl(ends[i], F_SETFL, O_NONBLOCK);
+    chime->wait = ends[0];
+    chime->ring = ends[1];
+#endif
+    return SPORK_OK;
+}
+
+/* Eight bytes, as an eventfd wants it. Full: it is readable as it is. */
+void spork__os_chime_ring(const spork__chime *chime)
+{
+    uint64_t one = 1;
+    int code = errno;
+    while (chime->ring != SPORK__NO_HANDLE && write((int)chime->ring, &one, sizeof one) < 0 && errno == EINTR) {}
+    errno = code;
+}
+
+void spork__os_chime_quiet(const spork__chime *chime)
+{
+    char rest[512];
+    int code = errno;
+    while (chime->wait != SPORK__NO_HANDLE && read((int)chime->wait, rest, sizeof rest) > 0) {}
+    errno = code;
+}
+
+void spork__os_chime_close(spork__chime *chime)
+{
+    spork__fd_close((int)chime->wait);
+    if (chime->ring != chime->wait) spork__fd_close((int)chime->ring);
+    *chime = (spork__chime){SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+}
+
+/* ---- many ---- */
+
+void spork__os_wait_any(const spork__wait_handle *handles, size_t count, int ms)
+{
+    struct pollfd few[16], *all = count <= 16 ? few : spork__alloc(count * sizeof *all, "descriptors to wait for");
+    if (all == NULL) { /* for the moment: the caller looks at each */
+        spork__os_sleep(ms >= 0 && ms < 1 ? ms : 1);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        all[i] = (struct pollfd){.fd = (int)handles[i].handle, .events = handles[i].for_writing ? POLLOUT : POLLIN};
+    if (poll(all, (nfds_t)count, ms) < 0 && errno != EINTR) spork__os_sleep(1);
+    if (all != few) spork__free(all);
+}
+
+bool spork__os_is_ready(spork_native handle, int events, spork_status *status)
+{
+    struct pollfd p = {.fd = (int)handle,
+                       .events = (short)((events & SPORK_READ ? POLLIN : 0) | (events & SPORK_WRITE ? POLLOUT : 0))};
+    *status = SPORK_OK;
+    int n = poll(&p, 1, 0);
+    if (n > 0 && p.revents & POLLNVAL) {
+        *status = spork__fail(SPORK_INVALID, "%lld is no open descriptor", (long long)handle);
+        return false;
+    }
+    return n > 0;
+}
