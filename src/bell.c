@@ -66,3 +66,19 @@ spork_native spork__bell_handle(const spork__ear *ear)
 {
     return ear->chime.wait != SPORK__NO_HANDLE ? ear->chime.wait : ear->berth;
 }
+
+void spork__bell_quiet(const spork__ear *ear)
+{
+    if (ear->chime.wait != SPORK__NO_HANDLE)
+        spork__os_chime_quiet(&ear->chime);
+    else
+        spork__os_berth_quiet(ear->berth);
+}
+
+void spork__bell_call(spork__bell *bell, const spork__ear *ear)
+{
+    if (ear->chime.ring != SPORK__NO_HANDLE)
+        spork__os_chime_ring(&ear->chime);
+    else
+        spork__os_unpark(&bell->word, ear->berth, true);
+}

@@ -35,6 +35,10 @@ uint32_t spork__bell_announce(spork__bell *bell);
 /* The same by somebody who will not sleep here, but wait on the handle that spork__bell_handle tells. */
 void spork__bell_announce_polling(spork__bell *bell);
 spork_native spork__bell_handle(const spork__ear *ear);
+/* Wakes those who wait on it. */
+void spork__bell_call(spork__bell *bell, const spork__ear *ear);
+/* Makes that handle fresh. Others may have been meant: theirs is a bounded sleep. */
+void spork__bell_quiet(const spork__ear *ear);
 /* Returns when the bell has rung since `ticket`, after `ms`, or for no reason; never later than after 50 ms: a wake-up may
  * be lost with a process that is killed. */
 void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket, int ms);

@@ -21,6 +21,7 @@ struct spork_connection {
     uint8_t side;
     bool look_for_mate; /* the other end was made in this process, and may still be here */
     bool send_broken;   /* a message was sent in part */
+    bool receives;      /* from the beginning */
     spork__message message;
 };
 
@@ -39,6 +40,7 @@ static spork_connection *new_connection(const spork__channel *channel, uint64_t 
     spork_connection *c = spork__alloc(sizeof *c, "a connection");
     if (c == NULL) return NULL;
     c->channel = *channel;
+    c->receives = channel->in != SPORK__NO_HANDLE;
     c->pair = pair;
     c->side = (uint8_t)side;
     spork__object_track(&c->object, &spork__connection_kind);
@@ -123,6 +125,8 @@ static spork_status make(bool duplex, spork_connection *made[2])
 spork_status spork_pipe(spork_connection **reader, spork_connection **writer)
 {
     spork_connection *made[2];
+    if (reader != NULL) *reader = NULL;
+    if (writer != NULL) *writer = NULL;
     if (reader == NULL || writer == NULL) return spork__fail(SPORK_INVALID, "spork_pipe: where to?");
     spork_status status = make(false, made);
     *reader = made[0];
@@ -133,6 +137,8 @@ spork_status spork_pipe(spork_connection **reader, spork_connection **writer)
 spork_status spork_pipe_duplex(spork_connection **a, spork_connection **b)
 {
     spork_connection *made[2];
+    if (a != NULL) *a = NULL;
+    if (b != NULL) *b = NULL;
     if (a == NULL || b == NULL) return spork__fail(SPORK_INVALID, "spork_pipe_duplex: where to?");
     spork_status status = make(true, made);
     *a = made[0];
@@ -174,6 +180,8 @@ static spork_status check(const spork_connection *c, bool receives, const char *
 {
     spork_status status = spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind, call);
     if (status != SPORK_OK) return status;
+    if (receives ? c->message.ended : c->send_broken)
+        return SPORK_OK; /* its handle may be gone, and the call says why */
     if ((receives ? c->channel.in : c->channel.out) == SPORK__NO_HANDLE)
         return spork__fail(SPORK_INVALID, "%s: this end only %s", call, receives ? "sends" : "receives");
     return SPORK_OK;
@@ -186,6 +194,7 @@ static spork_status send_message(spork_connection *c, const void *data, size_t s
         return spork__fail(SPORK_BROKEN, "an earlier message could only be sent in part: this end sends no more");
     spork_status status = spork__os_channel_send(&c->channel, data, size, handles, handle_count, timeout_ms);
     if (status == SPORK_BROKEN) c->send_broken = true;
+    if (c->send_broken && c->channel.in == SPORK__NO_HANDLE && c->receives) c->message.ended = true; /* Windows */
     return status;
 }
 
@@ -317,6 +326,15 @@ spork_status spork_connection_recv_bytes(spork_connection *c, void *buffer, size
     return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }
 
+/* Of decoded args, whose objects are still their payloads. */
+static size_t handles_wanted(const spork_args *args)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < args->count; i++)
+        if (args->items[i].kind >= SPORK__KIND_OBJECT) count += args->items[i].unit;
+    return count;
+}
+
 static spork_status receive_values(spork_connection *c, spork_args **values, int timeout_ms)
 {
     spork__message *m = &c->message;
@@ -327,6 +345,9 @@ static spork_status receive_values(spork_connection *c, spork_args **values, int
     if (status == SPORK_OK) status = spork__message_reserve(m, m->have); /* a message of no bytes has no room yet */
     if (status == SPORK_OK) status = spork__os_channel_unwrap(m, &begin);
     if (status == SPORK_OK) status = spork__values_decode_with(m->data + begin, m->have - begin, &args, true);
+    if (status == SPORK_OK && handles_wanted(&args) != m->handle_count)
+        status = spork__fail(SPORK_BAD_MESSAGE, "a message with %zu handles, whose objects have %zu", m->handle_count,
+                             handles_wanted(&args));
     if (status != SPORK_OK) return status;
     /* From here on the message is taken: objects that cannot be made would be no better the next time. */
     spork__os_lock(SPORK__LOCK_START);
@@ -349,7 +370,8 @@ spork_status spork_connection_recv(spork_connection *c, spork_args **values, int
     if (values == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *values = NULL;
     spork_status status = check(c, true, call);
-    if (status == SPORK_OK) status = receive_values(c, values, timeout_ms);
+    if (status != SPORK_OK) return status;
+    status = receive_values(c, values, timeout_ms);
     return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }
 
@@ -357,8 +379,8 @@ spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
 {
     static const char call[] = "spork_connection_poll";
     spork_status status = check(c, true, call);
-    if (status == SPORK_OK && !c->message.whole && !c->message.ended)
-        status = spork__os_channel_poll(&c->channel, &c->message, timeout_ms);
+    if (status != SPORK_OK) return status;
+    if (!c->message.whole && !c->message.ended) status = spork__os_channel_poll(&c->channel, &c->message, timeout_ms);
     if (status == SPORK_TIMEOUT) return spork__fail(SPORK_TIMEOUT, "%s: nothing came in %d ms", call, timeout_ms);
     return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }

@@ -93,6 +93,8 @@ void spork__os_channel_close(spork__channel *channel);
 spork_status spork__os_berth_new(spork_native *berth);
 /* Sleeps while the 32-bit atomic at `word` holds `expected`, for at most `ms` (0 to 1000); may return for no reason. */
 void spork__os_park(const void *word, uint32_t expected, spork_native berth, int ms);
+/* Forgets wake-ups that nobody has used. */
+void spork__os_berth_quiet(spork_native berth);
 /* Wakes one sleeper, or all, once the word has another value. Cannot fail; a wake-up may be lost. */
 void spork__os_unpark(const void *word, spork_native berth, bool all);
 
@@ -112,11 +114,15 @@ void spork__os_chime_close(spork__chime *chime);
 typedef struct spork__wait_handle {
     spork_native handle;
     bool for_writing; /* POSIX */
+    bool fired;       /* out: it was ready, which on Windows may have used its signal up */
+    size_t item;      /* the caller's */
 } spork__wait_handle;
 /* Until one of them is ready, or for no reason; SPORK_FOREVER. */
-void spork__os_wait_any(const spork__wait_handle *handles, size_t count, int ms);
-/* Whether it is ready now; false with a sentence and SPORK_INVALID in *status: it is none. */
-bool spork__os_is_ready(spork_native handle, int events, spork_status *status);
+void spork__os_wait_any(spork__wait_handle *handles, size_t count, int ms);
+/* Whether it is ready now; on Windows this, too, may use its signal up. */
+bool spork__os_is_ready(spork_native handle, int events);
+/* SPORK_INVALID, with a sentence: it cannot be waited on. */
+spork_status spork__os_check_handle(spork_native handle);
 
 /* ---- memory.c: memory shared between processes ------------------------------------------------------------------ */
 

@@ -25,6 +25,8 @@
 
 enum { MAGIC = 0x45555153 /* "SQUE" */, LAYOUT = 1, DEFAULT_CAPACITY = 1 << 20, MOST_MESSAGES = (1 << 28) - 2 };
 
+enum { CLOSING = 1, CLOSED = 2 }; /* no more puts begin; none is under way any more */
+
 typedef struct line {
     _Atomic uint64_t roles;
     uint64_t room;
@@ -36,6 +38,7 @@ typedef struct queue_words {
     uint32_t magic, layout;
     uint32_t single_producer, single_consumer;
     _Alignas(128) _Atomic uint32_t closed;
+    _Atomic uint32_t changes; /* counts what may have been an end: drops, frees, a close */
     _Atomic uint32_t lost;
     _Alignas(128) spork__bell done_bell;
     _Alignas(128) line lines[SPORK__TREE_SLOTS];
@@ -47,9 +50,11 @@ struct spork_queue {
     queue_words *words;
     spork__ring ring;
     spork__ear done_ear;
-    bool puts, gets;           /* what this object may do */
+    atomic_bool puts, gets;    /* what this object may do */
     _Atomic uint32_t enrolled; /* as whom; another after a plain fork */
     atomic_bool warned;
+    _Atomic uint32_t
+        looked_at[2]; /* how many changes there were when nobody was found missing; for SPORK_PUT, SPORK_GET */
     spork__ring_loan reserved, peeked;
     bool has_reserved, has_peeked;
 };
@@ -136,24 +141,64 @@ static void warn_once(spork_queue *q, const char *verb, const char *role)
         verb, role);
 }
 
-static bool no_putter(void *user)
+/* Has the other side ended? `alone`: only this process itself could still play that role. */
+static bool deserted(const spork_queue *q, spork_role role, bool *alone)
 {
-    spork_queue *q = user;
-    if (atomic_load(&q->words->closed)) return true;
-    if (somebody_may(q, SPORK_PUT, true)) return false;
-    if (!somebody_may(q, SPORK_PUT, false)) return true;
-    warn_once(q, "get", "SPORK_PUT");
+    *alone = false;
+    if (atomic_load(&q->words->closed) == CLOSED) return true;
+    if (somebody_may(q, role, true)) return false;
+    *alone = somebody_may(q, role, false);
+    return !*alone;
+}
+
+/* One wait's view of the queue. */
+typedef struct waiter {
+    spork_queue *queue;
+    bool for_ever; /* then, if nobody can end it, it is worth a warning */
+} waiter;
+
+static bool nobody_plays(const waiter *w, spork_role role, bool thorough, const char *verb, const char *name)
+{
+    spork_queue *q = w->queue;
+    _Atomic uint32_t *looked_at = &q->looked_at[role == SPORK_PUT ? 0 : 1];
+    uint32_t changes = atomic_load(&q->words->changes) + 1; /* 0: has never looked */
+    bool alone;
+    if (!thorough && atomic_load(looked_at) == changes) return false;
+    if (deserted(q, role, &alone)) return true;
+    atomic_store(looked_at, changes);
+    if (alone && w->for_ever) warn_once(q, verb, name);
     return false;
 }
 
-static bool no_getter(void *user)
+static bool may_put(void *user)
 {
-    spork_queue *q = user;
-    if (atomic_load(&q->words->closed)) return true;
-    if (somebody_may(q, SPORK_GET, true)) return false;
-    if (!somebody_may(q, SPORK_GET, false)) return true;
-    warn_once(q, "put", "SPORK_GET");
-    return false;
+    const spork_queue *q = ((const waiter *)user)->queue;
+    return q->puts && !atomic_load_explicit(&q->words->closed, memory_order_relaxed);
+}
+static bool may_get(void *user) { return ((const waiter *)user)->queue->gets; }
+
+static bool no_putter(void *user, bool thorough)
+{
+    return !may_get(user) || nobody_plays(user, SPORK_PUT, thorough, "get", "SPORK_PUT");
+}
+static bool no_getter(void *user, bool thorough)
+{
+    return !may_put(user) || nobody_plays(user, SPORK_GET, thorough, "put", "SPORK_GET");
+}
+
+static spork__ring_wait wait_to(waiter *w, bool put, int timeout_ms)
+{
+    return (spork__ring_wait){.deadline = {.timeout_ms = timeout_ms},
+                              .deserted = put ? no_getter : no_putter,
+                              .allowed = put ? may_put : may_get,
+                              .user = w};
+}
+
+/* Something may have ended: who sleeps looks around. */
+static void tell_of_change(spork_queue *q)
+{
+    atomic_fetch_add(&q->words->changes, 1);
+    spork__ring_wake_all(&q->ring);
 }
 
 /* ---- making and giving ---- */
@@ -343,7 +388,7 @@ void spork_queue_free(spork_queue *q)
         if (me == 0) me = spork__tree_self();
         give_up_loans(q);
         if (me != 0 && me == q->enrolled) change_roles(q, me, count_for(q), false);
-        spork__ring_wake_all(&q->ring); /* perhaps it was the last */
+        tell_of_change(q);
     }
     spork__os_lock(SPORK__LOCK_START);
     spork__object_untrack(&q->object);
@@ -372,9 +417,11 @@ static spork_status in_call(spork_status status, const char *call)
 
 static spork_status put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
 {
-    spork__ring_wait wait = {.deadline = {.timeout_ms = timeout_ms}, .deserted = no_getter, .user = q};
+    waiter w = {q, timeout_ms < 0};
+    spork__ring_wait wait = wait_to(&w, true, timeout_ms);
     if (atomic_load_explicit(&q->words->closed, memory_order_relaxed))
         return spork__fail(SPORK_CLOSED, "the queue was closed");
+    if (q->has_reserved) return spork__fail(SPORK_BAD_STATE, "room is reserved, and not yet committed");
     return spork__ring_put(&q->ring, data, size, &wait);
 }
 
@@ -419,7 +466,9 @@ static spork__ring_hands *hands_of(spork_queue *q) { return &line_of(q, q->enrol
 
 static spork_status get_into(spork_queue *q, spork__ring_sink *sink, int timeout_ms)
 {
-    spork__ring_wait wait = {.deadline = {.timeout_ms = timeout_ms}, .deserted = no_putter, .user = q};
+    waiter w = {q, timeout_ms < 0};
+    spork__ring_wait wait = wait_to(&w, false, timeout_ms);
+    if (q->has_peeked) return spork__fail(SPORK_BAD_STATE, "a message is peeked at, and not yet released");
     return spork__ring_get(&q->ring, sink, hands_of(q), &wait);
 }
 
@@ -472,7 +521,8 @@ static spork_status get_values(spork_queue *q, spork_args **values, int timeout_
     spork__message_begin(&v.message);
     v.sink.room = room_in_message;
     spork_status status = get_into(q, &v.sink, timeout_ms);
-    if (status == SPORK_OK) status = spork__values_decode(v.message.data, v.sink.size, &args);
+    if (status == SPORK_OK && (status = spork__values_decode(v.message.data, v.sink.size, &args)) != SPORK_OK)
+        spork__ring_done(hands_of(q)); /* it is taken: nobody else will say so */
     if (status != SPORK_OK) {
         spork__message_drop(&v.message);
         return status;
@@ -507,11 +557,15 @@ spork_status spork_queue_drop(spork_queue *q, int roles)
         return spork__fail(SPORK_INVALID, "%s: %d is no role: SPORK_PUT, SPORK_GET or both", call, roles);
     if ((roles & SPORK_PUT && !q->puts) || (roles & SPORK_GET && !q->gets))
         return spork__fail(SPORK_INVALID, "%s: this process has not got that role", call);
+    if ((roles & SPORK_PUT && q->has_reserved) || (roles & SPORK_GET && q->has_peeked))
+        return spork__fail(SPORK_BAD_STATE, "%s: a message is reserved or peeked at", call);
     uint64_t change = (roles & SPORK_PUT ? UINT64_C(1) << 16 : 0) | (roles & SPORK_GET ? 1 : 0);
-    change_roles(q, q->enrolled, change, false);
     if (roles & SPORK_PUT) q->puts = false;
     if (roles & SPORK_GET) q->gets = false;
-    spork__ring_wake_all(&q->ring);
+    spork__ring_wake_all(&q->ring);                          /* other threads of ours that wait in this role */
+    if (roles & SPORK_PUT) spork__ring_pass(&q->ring, true); /* none of them will put after the end is seen */
+    change_roles(q, q->enrolled, change, false);
+    tell_of_change(q);
     return SPORK_OK;
 }
 
@@ -519,8 +573,14 @@ spork_status spork_queue_close(spork_queue *q)
 {
     spork_status status = check(q, 0, "spork_queue_close");
     if (status != SPORK_OK) return status;
-    atomic_store(&q->words->closed, 1);
+    if (q->has_reserved)
+        return spork__fail(SPORK_BAD_STATE, "spork_queue_close: room is reserved, and not yet committed");
+    atomic_store(&q->words->closed, CLOSING); /* nobody begins a put */
     spork__ring_wake_all(&q->ring);
+    status = spork__ring_pass(&q->ring, true); /* nobody is in the middle of one */
+    if (status != SPORK_OK) return spork__fail_in(status, "spork_queue_close");
+    atomic_store(&q->words->closed, CLOSED);
+    tell_of_change(q);
     return SPORK_OK;
 }
 
@@ -581,7 +641,8 @@ spork_status spork_queue_join(spork_queue *q, int timeout_ms)
 spork_status spork_queue_reserve(spork_queue *q, size_t size, void **room, int timeout_ms)
 {
     static const char call[] = "spork_queue_reserve";
-    spork__ring_wait wait = {.deadline = {.timeout_ms = timeout_ms}, .deserted = no_getter, .user = q};
+    waiter w = {q, timeout_ms < 0};
+    spork__ring_wait wait = wait_to(&w, true, timeout_ms);
     if (room == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *room = NULL;
     spork_status status = check(q, SPORK_PUT, call);
@@ -615,7 +676,8 @@ spork_status spork_queue_commit(spork_queue *q, void *room, size_t size)
 spork_status spork_queue_peek(spork_queue *q, spork_bytes *message, int timeout_ms)
 {
     static const char call[] = "spork_queue_peek";
-    spork__ring_wait wait = {.deadline = {.timeout_ms = timeout_ms}, .deserted = no_putter, .user = q};
+    waiter w = {q, timeout_ms < 0};
+    spork__ring_wait wait = wait_to(&w, false, timeout_ms);
     if (message == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *message = spork_bytes_of(NULL, 0);
     spork_status status = check(q, SPORK_GET, call);
@@ -657,8 +719,10 @@ bool spork__queue_ready(spork_queue *q, int events, bool ask)
 {
     if (events & SPORK_READ && spork__ring_ready(&q->ring, false)) return true;
     if (events & SPORK_WRITE && spork__ring_ready(&q->ring, true)) return true;
-    if (atomic_load(&q->words->closed)) return true;
-    return ask && ((events & SPORK_READ && no_putter(q)) || (events & SPORK_WRITE && no_getter(q)));
+    if (atomic_load(&q->words->closed) == CLOSED) return true;
+    bool alone; /* no reason to warn: something else may end the wait */
+    return ask && ((events & SPORK_READ && deserted(q, SPORK_PUT, &alone)) ||
+                   (events & SPORK_WRITE && deserted(q, SPORK_GET, &alone)));
 }
 
 spork_native spork__queue_announce(spork_queue *q, bool putting) { return spork__ring_announce(&q->ring, putting); }

@@ -221,7 +221,7 @@ static spork_status time_is_over(spork__ring *r, bool putting, spork__ring_wait 
     /* Who looks without waiting, again and again, should not pay for the question each time. */
     if (now - before >= ASK_MS * UINT64_C(1000000)) {
         atomic_store_explicit(asked, now, memory_order_relaxed);
-        if (wait->deserted(wait->user)) return SPORK_CLOSED;
+        if (wait->deserted(wait->user, true)) return SPORK_CLOSED;
     }
     return spork__fail(SPORK_TIMEOUT, putting ? "no room in the queue in %d ms" : "nothing in the queue in %d ms",
                        wait->deadline.timeout_ms);
@@ -236,10 +236,13 @@ static spork_status sleep_once(spork__ring *r, bool putting, readiness ready, vo
     spork__bell *bell = bell_of(r, putting);
     uint32_t ticket = spork__bell_announce(bell);
     if (ready(r, user)) return SPORK_OK;
+    /* A ring that came before the announcement may have told of an end. */
+    if (wait->deserted(wait->user, false)) return ready(r, user) ? SPORK_OK : SPORK_CLOSED;
     spork__bell_sleep(bell, ear_of(r, putting), ticket, left);
     if (ready(r, user)) return SPORK_OK;
-    return wait->deserted(wait->user) && !ready(r, user) ? SPORK_CLOSED
-                                                         : SPORK_OK; /* it may have been the last to come */
+    /* Thoroughly every other time, for it takes long. When the last has gone, what it put before is there. */
+    bool thorough = wait->sleeps++ % 2 == 1;
+    return wait->deserted(wait->user, thorough) && !ready(r, user) ? SPORK_CLOSED : SPORK_OK;
 }
 
 static spork_status closed(bool putting)
@@ -312,6 +315,8 @@ static spork_status lock_and_find_room(spork__ring *r, uint64_t units, spork__ri
     if (status != SPORK_OK) return status;
     spork__at(SPORK__AT_RING_PUT_LOCKED);
     status = find_room(r, units, wait, at);
+    if (status == SPORK_OK && !wait->allowed(wait->user))
+        status = spork__fail(SPORK_CLOSED, "the queue's end has come");
     if (status != SPORK_OK) unlock(r, true);
     return status;
 }
@@ -536,6 +541,8 @@ static spork_status lock_and_find_message(spork__ring *r, spork__ring_wait *wait
     if (status != SPORK_OK) return status;
     spork__at(SPORK__AT_RING_GET_LOCKED);
     status = wait_for_message(r, wait);
+    if (status == SPORK_OK && !wait->allowed(wait->user))
+        status = spork__fail(SPORK_CLOSED, "the role was given up meanwhile");
     if (status == SPORK_OK && (*rec = next_record(r, next, size, extent)) == NULL) status = damaged();
     if (status != SPORK_OK) unlock(r, false);
     return status;
@@ -641,6 +648,14 @@ void spork__ring_put_back(spork__ring *r) { unlock(r, false); }
 
 /* ---- the rest ---- */
 
+spork_status spork__ring_pass(spork__ring *r, bool putting)
+{
+    spork__deadline d = {.timeout_ms = SPORK_FOREVER};
+    spork_status status = lock(r, putting, &d);
+    if (status == SPORK_OK) unlock(r, putting);
+    return status;
+}
+
 size_t spork__ring_count(const spork__ring *r)
 {
     uint64_t got = load(&r->words->get.index, memory_order_acquire); /* first: it never passes the other */
@@ -662,8 +677,8 @@ spork_native spork__ring_announce(spork__ring *r, bool putting)
     return spork__bell_handle(ear_of(r, putting));
 }
 
-void spork__ring_quiet(spork__ring *r, bool putting) { spork__os_chime_quiet(&ear_of(r, putting)->chime); }
-void spork__ring_call(spork__ring *r, bool putting) { spork__os_chime_ring(&ear_of(r, putting)->chime); }
+void spork__ring_quiet(spork__ring *r, bool putting) { spork__bell_quiet(ear_of(r, putting)); }
+void spork__ring_call(spork__ring *r, bool putting) { spork__bell_call(bell_of(r, putting), ear_of(r, putting)); }
 
 void spork__ring_wake_all(spork__ring *r)
 {

@@ -59,11 +59,16 @@ uint32_t spork__ring_write_off(const spork__ring *ring, spork__ring_hands *hands
 /* One of them is done; false: there is none. */
 bool spork__ring_done(spork__ring_hands *hands);
 
-/* Whether there is still somebody on the other side; asked now and then by who waits. */
+/* What the ring asks its user while it waits, and before it moves an index. */
 typedef struct spork__ring_wait {
     spork__deadline deadline;
-    bool (*deserted)(void *user);
+    /* Is nobody left on the other side, or the wait pointless otherwise? `thorough`: look; else only if something is known to have
+     * changed. */
+    bool (*deserted)(void *user, bool thorough);
+    /* Under the lock: may this side still do this? Where it may not, and says so to no more puts, no message comes after the end. */
+    bool (*allowed)(void *user);
     void *user;
+    unsigned sleeps; /* the ring's */
 } spork__ring_wait;
 
 /* SPORK_OK; SPORK_TIMEOUT; SPORK_TOO_LARGE; SPORK_CLOSED: it would have to wait, but the other side is deserted;
@@ -96,6 +101,8 @@ void spork__ring_release(spork__ring *ring, spork__ring_loan *loan, spork__ring_
 /* It stays the next. */
 void spork__ring_put_back(spork__ring *ring);
 
+/* Waits until nobody is in the middle of a put: who was not allowed any more before this will not put after it. */
+spork_status spork__ring_pass(spork__ring *ring, bool putting);
 /* Messages in it. */
 size_t spork__ring_count(const spork__ring *ring);
 /* For who waits by handles: whether a put, or a get, would find room, or a message; and the handle that wakes if not, after the

@@ -14,18 +14,18 @@ enum { CONNECTION = 16, QUEUE = 17 };
 
 static spork_status check_process(const spork_process *p)
 {
-    if (p == NULL) return SPORK_INVALID;
     if (spork_process_pid(p) == 0) return spork__fail(SPORK_BAD_STATE, "a process that was not started");
     return SPORK_OK;
 }
 
 static spork_status check(const spork_wait_item *item)
 {
-    spork_status status;
     if (item->events == 0 || item->events & ~(SPORK_READ | SPORK_WRITE))
         return spork__fail(SPORK_INVALID, "%d are no events: SPORK_READ, SPORK_WRITE or both", item->events);
+    if (item->kind != SPORK__WAIT_NATIVE && item->object == NULL)
+        return spork__fail(SPORK_INVALID, "NULL: what should have made it has failed");
     switch (item->kind) {
-    case SPORK__WAIT_NATIVE: spork__os_is_ready(item->native, item->events, &status); return status;
+    case SPORK__WAIT_NATIVE: return spork__os_check_handle(item->native);
     case SPORK__WAIT_PROCESS: return check_process(item->object);
     case CONNECTION: return spork__connection_check_wait(item->object, item->events, "spork_wait");
     case QUEUE: return spork__queue_check_wait(item->object, item->events, "spork_wait");
@@ -35,9 +35,8 @@ static spork_status check(const spork_wait_item *item)
 
 static bool is_ready(const spork_wait_item *item, bool ask)
 {
-    spork_status status;
     switch (item->kind) {
-    case SPORK__WAIT_NATIVE: return spork__os_is_ready(item->native, item->events, &status);
+    case SPORK__WAIT_NATIVE: return spork__os_is_ready(item->native, item->events);
     case SPORK__WAIT_PROCESS: return item->events & SPORK_READ && !spork_process_is_alive(item->object);
     case CONNECTION: return spork__connection_ready(item->object, item->events);
     default: return spork__queue_ready(item->object, item->events, ask);
@@ -59,7 +58,7 @@ static bool look_at_all(spork_wait_item *items, size_t count, bool ask)
 {
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        items[i].ready = is_ready(&items[i], ask);
+        items[i].ready = items[i].ready || is_ready(&items[i], ask);
         any = any || items[i].ready;
     }
     return any;
@@ -73,8 +72,9 @@ static size_t gather(const spork_wait_item *items, size_t count, spork__wait_han
         int bound = items[i].kind == QUEUE ? BOUND_MS : SPORK_FOREVER;
         for (int event = SPORK_READ; event <= SPORK_WRITE; event *= 2) {
             if (!(items[i].events & event)) continue;
-            handles[n] = (spork__wait_handle){handle_of(&items[i], event == SPORK_WRITE),
-                                              event == SPORK_WRITE && items[i].kind != QUEUE};
+            handles[n] = (spork__wait_handle){.handle = handle_of(&items[i], event == SPORK_WRITE),
+                                              .for_writing = event == SPORK_WRITE && items[i].kind != QUEUE,
+                                              .item = i};
             if (handles[n].handle != SPORK__NO_HANDLE)
                 n++;
             else if (items[i].kind != SPORK__WAIT_PROCESS || event == SPORK_READ)
@@ -103,6 +103,9 @@ static spork_status wait_for_any(spork_wait_item *items, size_t count, spork__wa
         size_t n = gather(items, count, handles, &ms);
         if (look_at_all(items, count, first)) return SPORK_OK; /* after the announcements */
         spork__os_wait_any(handles, n, ms);
+        for (size_t i = 0; i < n; i++) /* what has used a signal up must say so; the others are asked again */
+            if (handles[i].fired && items[handles[i].item].kind == SPORK__WAIT_NATIVE)
+                items[handles[i].item].ready = true;
         if (look_at_all(items, count, true)) return SPORK_OK;
         quieten(items, count);
     }

@@ -491,6 +491,7 @@ TEST_F(Connection, BytesAreNoValuesAndStayBytes)
 
 TEST_F(Connection, ValuesWhoseObjectsDidNotComeAreNoValuesAndStayBytes)
 {
+    if (windows()) GTEST_SKIP() << "there a handle is a number in the bytes, and comes with them";
     Line line(kDuplex), other;
     ASSERT_EQ(SPORK_OK, spork_connection_send(line.writer, spork_pack("text", other.writer.get(), 5), kWatchdogMs));
     std::string bytes = receive(line.reader); // without what came beside them
@@ -504,6 +505,7 @@ TEST_F(Connection, ValuesWhoseObjectsDidNotComeAreNoValuesAndStayBytes)
 TEST_F(Connection, DamagedValuesAreRefusedOrWhatTheySay)
 {
     for (bool objects : {false, true}) {
+        if (objects && windows()) break; // there a damaged number may be the handle of anything
         Line line(kDuplex), other;
         spork_connection *end = other.writer;
         ASSERT_EQ(SPORK_OK, spork_connection_send(line.writer,
@@ -631,13 +633,12 @@ TEST_F(Connection, AMessageThatWasHalfSentIsBrokenAndNeverSeen)
             std::string room(large.size(), '?');
             size_t size = 0;
             if (values) {
-                EXPECT_EQ(SPORK_CLOSED, status_of_values(line.reader));
+                ASSERT_EQ(SPORK_CLOSED, status_of_values(line.reader, 1000));
             }
-            EXPECT_EQ(SPORK_CLOSED,
-                      spork_connection_recv_bytes(line.reader, room.data(), room.size(), &size, kWatchdogMs));
-            EXPECT_EQ(SPORK_CLOSED, spork_connection_recv_bytes(line.reader, room.data(), 1, &size, kWatchdogMs));
+            for (size_t offered : {room.size(), size_t{1}})
+                ASSERT_EQ(SPORK_CLOSED, spork_connection_recv_bytes(line.reader, room.data(), offered, &size, 1000));
             EXPECT_EQ(SPORK_OK, spork_connection_poll(line.reader, 0)) << "the end is something to receive";
-            if (duplex) { // the other direction is as it was
+            if (duplex && !windows()) { // the other direction is as it was
                 EXPECT_EQ(SPORK_OK, send(line.reader, "still")) << spork_error();
                 EXPECT_EQ("still", receive(line.writer));
             }
@@ -765,7 +766,9 @@ TEST_F(Connection, ASenderThatWaitsIsToldWhenTheReceiverGoes)
         std::string large = bytes_of(4u << 20);
         std::atomic<int> status{-1};
         Thread sender([&] { status = send(line.writer, large, kWatchdogMs); });
-        EXPECT_EQ(SPORK_OK, spork_connection_poll(line.reader, kWatchdogMs)); // it has begun
+        if (!windows()) { // there a message is one write, which this would complete
+            EXPECT_EQ(SPORK_OK, spork_connection_poll(line.reader, kWatchdogMs)); // it has begun
+        }
         line.reader.close();
         sender.join();
         EXPECT_EQ(SPORK_CLOSED, status);
@@ -879,9 +882,11 @@ TEST_F(Connection, OfASenderThatIsKilledInTheMiddleNoPartIsSeen)
             line.writer.release();
             EXPECT_EQ("before", receive(line.reader));
             EXPECT_EQ("before", receive(line.reader));
-            ASSERT_EQ(SPORK_OK, spork_connection_poll(line.reader, kWatchdogMs)); // it has begun
+            if (!windows()) { // there a message is one write, which this would complete
+                ASSERT_EQ(SPORK_OK, spork_connection_poll(line.reader, kWatchdogMs)); // it has begun
+            }
             char byte;
-            if (values) { // and we have begun to receive, too
+            if (values && !windows()) { // and we have begun to receive, too
                 EXPECT_EQ(SPORK_TOO_SMALL, spork_connection_recv_bytes(line.reader, &byte, 1, nullptr, kWatchdogMs));
             }
             spork_process_kill(child.get());
@@ -959,24 +964,39 @@ TEST_F(Connection, CarriesAnEndToAnotherProcess)
     EXPECT_EQ(0, child.join());
 }
 
-TEST_F(Connection, CarriesAnEndFromAnotherProcessThatHasEnded)
+// What connections_give_back sends.
+void expect_a_reader(spork_connection *from)
 {
-    Line line(kDuplex);
-    Child child(connections_give_back, spork_pack(spork_move(line.reader.get())));
-    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
-    line.reader.release();
-    if (!windows()) { // there a handle comes from a living process
-        EXPECT_EQ(0, child.join());
-    }
-    Message message = receive_values(line.writer);
+    Message message = receive_values(from);
     const char *text = nullptr;
     spork_connection *end = nullptr;
     ASSERT_EQ(SPORK_OK, spork_unpack(message.get(), &text, &end)) << spork_error();
     EXPECT_STREQ("a reader", text);
     EXPECT_EQ("made", receive(end));
     EXPECT_EQ("<SPORK_CLOSED>", receive(end));
-    EXPECT_EQ("<SPORK_CLOSED>", receive(line.writer));
+}
+
+TEST_F(Connection, CarriesAnEndFromAnotherProcess)
+{
+    Line line(kDuplex);
+    Child child(connections_give_back, spork_pack(spork_move(line.reader.get()), true));
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    line.reader.release();
+    expect_a_reader(line.writer);
+    line.writer.close();
     EXPECT_EQ(0, child.join());
+}
+
+TEST_F(Connection, CarriesAnEndFromAProcessThatHasEnded)
+{
+    if (windows()) GTEST_SKIP() << "on Windows objects stay their sender's until they are received";
+    Line line(kDuplex);
+    Child child(connections_give_back, spork_pack(spork_move(line.reader.get()), false));
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    line.reader.release();
+    EXPECT_EQ(0, child.join());
+    expect_a_reader(line.writer);
+    EXPECT_EQ("<SPORK_CLOSED>", receive(line.writer));
 }
 
 TEST_F(Connection, CarriesManyObjectsEachToItsMessage)
@@ -996,7 +1016,7 @@ TEST_F(Connection, CarriesManyObjectsEachToItsMessage)
         ASSERT_EQ(SPORK_OK, spork_unpack(inside.get(), &said)) << spork_error();
         EXPECT_EQ(i, said);
     }
-    EXPECT_EQ("<SPORK_CLOSED>", receive(line.writer));
+    line.writer.close();
     EXPECT_EQ(0, child.join());
 }
 
@@ -1165,27 +1185,26 @@ TEST_F(Connection, ReceivedObjectsEndWithTheirMessageUnlessKept)
 
 TEST_F(Connection, OfAMessageThatNobodyReceivesTheObjectsEndToo)
 {
+    if (windows()) GTEST_SKIP() << "on Windows objects stay their sender's until they are received";
     Line given;
     {
         Line line(kDuplex);
         ASSERT_EQ(SPORK_OK,
                   spork_connection_send(line.writer, spork_pack(spork_move(given.writer.release())), kWatchdogMs));
-        if (windows()) { // there the sender owns what was not received
-            line.writer.close();
-        }
     }
-    EXPECT_EQ("<SPORK_CLOSED>", receive(given.reader));
+    EXPECT_EQ("<SPORK_CLOSED>", receive(given.reader, 2000));
 }
 
 TEST_F(Connection, OfAMessageThatIsTakenAsBytesTheObjectsEndToo)
 {
+    if (windows()) GTEST_SKIP() << "on Windows objects stay their sender's until they are received";
     Line line(kDuplex), given;
     ASSERT_EQ(SPORK_OK,
               spork_connection_send(line.writer, spork_pack(spork_move(given.writer.release())), kWatchdogMs));
     EXPECT_NE('<', receive(line.reader)[0]);
     ASSERT_EQ(SPORK_OK, send(line.writer, "next"));
     EXPECT_EQ("next", receive(line.reader));
-    EXPECT_EQ("<SPORK_CLOSED>", receive(given.reader));
+    EXPECT_EQ("<SPORK_CLOSED>", receive(given.reader, 2000));
 }
 
 TEST_F(Connection, AnObjectThatCannotBeSentInTimeStaysHere)
@@ -1501,6 +1520,8 @@ TEST_F(Connection, WhatEndsInTheMiddleOfAMessageIsClosed)
     for (bool duplex : {false, true})
         for (bool values : {false, true})
             for (size_t i = 0; i < wires.size(); i++) {
+                bool vast = i >= 15;                                     // a whole header that tells 2 GiB
+                if (vast && !values && harness_instrumented()) continue; // a sanitizer would write to all of it
                 Raw raw(duplex);
                 raw.write(framed("before") + wires[i]);
                 raw.close();

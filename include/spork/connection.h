@@ -42,6 +42,7 @@
  * |---|---|---|
  * | one-way | a pipe | a pipe in message mode, as CreatePipe makes them but overlapped |
  * | duplex | a pair of stream sockets | the same, in both directions |
+ * | objects | lie in the message | stay the sender's until they are received: it has to live until then (else SPORK_BROKEN), and what is never received stays open in it |
  * | framing | 4 bytes length, big-endian; from 2^31 on -1 and 8 bytes more | none: a message is one write |
  *
  * The framing is that of CPython's multiprocessing.connection.Connection: a Python process can hold the other end, and read and
@@ -58,7 +59,7 @@ extern "C" {
 
 /**
  * A one-way connection: what is sent into *writer is received from *reader.
- * @return SPORK_OK; SPORK_NO_SPACE: no more descriptors; SPORK_NO_MEMORY. On failure both are NULL.
+ * @return SPORK_OK; SPORK_NO_SPACE: no more descriptors; SPORK_NO_MEMORY; SPORK_INVALID: nowhere to store one. On failure both are NULL.
  */
 SPORK_API spork_status spork_pipe(spork_connection **reader, spork_connection **writer);
 
@@ -68,7 +69,8 @@ SPORK_API spork_status spork_pipe_duplex(spork_connection **a, spork_connection 
 /**
  * Sends a pack of values as one message. Waits while the other side does not read and the pipe is full (64 KiB, usually).
  * @return SPORK_OK; SPORK_TIMEOUT: nothing was sent; SPORK_CLOSED: nobody can receive any more; SPORK_BROKEN: the time was over when a
- *         part had been sent, so this end sends nothing more, and the receiver gets SPORK_CLOSED; SPORK_INVALID: a value that cannot
+ *         part had been sent, so this end sends nothing more (on Windows it receives nothing more either), and the receiver gets
+ *         SPORK_CLOSED; SPORK_INVALID: a value that cannot
  *         travel, or an end that only receives; SPORK_UNSUPPORTED: objects over a one-way connection; SPORK_TOO_LARGE;
  *         SPORK_NO_MEMORY.
  */
@@ -79,7 +81,7 @@ SPORK_API spork_status spork_connection_send(spork_connection *connection, spork
  * long, the latter longer with spork_keep.
  * @return SPORK_OK; SPORK_TIMEOUT; SPORK_CLOSED: no more will come; SPORK_BAD_MESSAGE: the message is no pack of values (it stays:
  *         spork_connection_recv_bytes gets it), or what came is no message (then the connection is at its end); SPORK_INVALID: an end
- *         that only sends; SPORK_NO_MEMORY: the message stays. *values is NULL unless SPORK_OK.
+ *         that only sends; SPORK_NO_MEMORY: the message stays; SPORK_BROKEN (Windows): its objects are lost, as their sender has ended. *values is NULL unless SPORK_OK.
  */
 SPORK_API spork_status spork_connection_recv(spork_connection *connection, spork_args **values, int timeout_ms);
 
@@ -103,8 +105,8 @@ SPORK_API spork_status spork_connection_poll(spork_connection *connection, int t
 
 /**
  * The descriptor or handle of the end, to give to somebody else, in blocking mode (POSIX): it is the caller's from now on, and the
- * connection is freed. On Windows it is an overlapped pipe handle. SPORK_NO_HANDLE (-1) with SPORK_BAD_STATE: a message has been
- * received in part, or was too long for its buffer; the connection stays as it is.
+ * connection is freed. On Windows it is an overlapped pipe handle. -1 with SPORK_BAD_STATE: a message has been received in part,
+ * or was too long for its buffer, and the connection stays as it is; -1 also for NULL.
  */
 SPORK_API spork_native spork_connection_detach(spork_connection *connection);
 

@@ -20,23 +20,24 @@
  * killed at any instant, asleep or in the middle of a put or get, hurts nobody else: at most the message in its own hands is lost.
  *
  * ## How much fits
- * `max_messages` at once, and `capacity` bytes, which is also the largest message. Small messages lie in a ring of that size, of 4 MiB at
- * most; those of more than a quarter of the ring lie beside it. Memory for these is taken when they first come.
+ * `max_messages` at once, and about `capacity` bytes, which is also the largest message. Small messages lie in a ring of that size
+ * (rounded up to a power of two, 4 KiB at least and 4 MiB at most), each with 8 bytes more and rounded up to 8; those of more than a
+ * quarter of the ring lie beside it, each in one piece. Memory for these is taken when they first come.
  *
  * ## The end
  * A process that has the queue may put and get, unless it was given it by spork_put_only or spork_get_only, or has dropped one of
  * these roles. Who waits to get gets SPORK_CLOSED when the queue is empty and no living process may put any more; who waits to put, when
- * none may get. This process' own role counts, too (one of its threads might use it): drop what you do not use; a receiver that
- * nobody but itself could ever wake is warned of once, in the log. spork_queue_close ends it for all at once. The death of another
+ * none may get. This process' own role counts, too (one of its threads might use it): drop what you do not use; who waits for ever, where nobody but
+ * this process itself could end that, is warned of once, in the log. spork_queue_close ends it for all at once. The death of another
  * process is noticed within 0.1 s.
  *
  * ## task_done and join
  * A message that was got is open until its receiver calls spork_queue_task_done for it. spork_queue_join waits until the queue is
- * empty and none is open, so that who put the work can wait until it is done. The open ones of a receiver that died are lost: join then
+ * empty and none is open, so that who put the work can wait until it is done. The open ones of a receiver that died, or ended, are lost: join then
  * says SPORK_OWNER_DIED, with their number. A queue whose receivers do not call task_done needs no join.
  *
  * ## What differs between systems
- * Nothing but numbers: a process needs one descriptor for a queue, on Windows seven handles; on 32-bit systems the capacity is 512 MiB
+ * Nothing but numbers: a process needs three descriptors for a queue on Linux, five elsewhere, and seven handles on Windows; on 32-bit systems the capacity is 512 MiB
  * at most, else 1 TiB.
  */
 #ifndef SPORK_QUEUE_H
@@ -78,7 +79,7 @@ SPORK_API spork_queue *spork__queue_new(const spork_queue_options *options, size
  * Puts a pack of values. Waits while the queue is full.
  * @return SPORK_OK; SPORK_TIMEOUT: it is full; SPORK_CLOSED: it was closed, or it is full and nobody is left to get;
  *         SPORK_TOO_LARGE: it never could hold that; SPORK_INVALID: a value that cannot travel, or this process only gets;
- *         SPORK_UNSUPPORTED: objects do not travel by queue; SPORK_NO_SPACE, SPORK_NO_MEMORY; SPORK_BAD_MESSAGE: the shared
+ *         SPORK_BAD_STATE: room is reserved, and not yet committed; SPORK_UNSUPPORTED: objects do not travel by queue; SPORK_NO_SPACE, SPORK_NO_MEMORY; SPORK_BAD_MESSAGE: the shared
  *         memory is damaged.
  */
 SPORK_API spork_status spork_queue_put(spork_queue *queue, spork_args values, int timeout_ms);
@@ -105,10 +106,16 @@ SPORK_API spork_status spork_queue_get_bytes(spork_queue *queue, void *buffer, s
 /** Messages in the queue: exact when nobody puts or gets meanwhile. */
 SPORK_API size_t spork_queue_size(const spork_queue *queue);
 
-/** This process gives a role up: SPORK_PUT, SPORK_GET or both. SPORK_INVALID: it has not got it. */
+/**
+ * This process gives a role up: SPORK_PUT, SPORK_GET or both; its threads that wait in that role get SPORK_CLOSED. SPORK_INVALID: it has not
+ * got it; SPORK_BAD_STATE: a message is reserved, or peeked at.
+ */
 SPORK_API spork_status spork_queue_drop(spork_queue *queue, int roles);
 
-/** Ends the queue for all processes: nobody can put any more, what is in it can still be got. */
+/**
+ * Ends the queue for all processes: nobody can put any more, what is in it can still be got. Waits for whoever is in the middle of a put,
+ * or has reserved room, so that nothing comes after the end. SPORK_BAD_STATE: the latter is this process.
+ */
 SPORK_API spork_status spork_queue_close(spork_queue *queue);
 
 /** One of the messages that this process got is done. SPORK_BAD_STATE: more often than it got any. */

@@ -7,6 +7,8 @@ spork_status spork__os_berth_new(spork_native *berth)
     return SPORK_OK;
 }
 
+void spork__os_berth_quiet(spork_native berth) { (void)berth; }
+
 void spork__os_park(const void *word, uint32_t expected, spork_native berth, int ms)
 {
     (void)word, (void)expected, (void)berth;

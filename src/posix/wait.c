@@ -54,7 +54,7 @@ void spork__os_chime_close(spork__chime *chime)
 
 /* ---- many ---- */
 
-void spork__os_wait_any(const spork__wait_handle *handles, size_t count, int ms)
+void spork__os_wait_any(spork__wait_handle *handles, size_t count, int ms)
 {
     struct pollfd few[16], *all = count <= 16 ? few : spork__alloc(count * sizeof *all, "descriptors to wait for");
     if (all == NULL) { /* for the moment: the caller looks at each */
@@ -63,19 +63,21 @@ void spork__os_wait_any(const spork__wait_handle *handles, size_t count, int ms)
     }
     for (size_t i = 0; i < count; i++)
         all[i] = (struct pollfd){.fd = (int)handles[i].handle, .events = handles[i].for_writing ? POLLOUT : POLLIN};
-    if (poll(all, (nfds_t)count, ms) < 0 && errno != EINTR) spork__os_sleep(1);
+    int n = poll(all, (nfds_t)count, ms);
+    if (n < 0 && errno != EINTR) spork__os_sleep(1);
+    for (size_t i = 0; i < count && n > 0; i++) handles[i].fired = all[i].revents != 0;
     if (all != few) spork__free(all);
 }
 
-bool spork__os_is_ready(spork_native handle, int events, spork_status *status)
+bool spork__os_is_ready(spork_native handle, int events)
 {
     struct pollfd p = {.fd = (int)handle,
                        .events = (short)((events & SPORK_READ ? POLLIN : 0) | (events & SPORK_WRITE ? POLLOUT : 0))};
-    *status = SPORK_OK;
-    int n = poll(&p, 1, 0);
-    if (n > 0 && p.revents & POLLNVAL) {
-        *status = spork__fail(SPORK_INVALID, "%lld is no open descriptor", (long long)handle);
-        return false;
-    }
-    return n > 0;
+    return poll(&p, 1, 0) > 0;
+}
+
+spork_status spork__os_check_handle(spork_native handle)
+{
+    if (handle >= 0 && handle <= INT32_MAX && fcntl((int)handle, F_GETFD) >= 0) return SPORK_OK;
+    return spork__fail(SPORK_INVALID, "%lld is no open descriptor", (long long)handle);
 }

@@ -213,6 +213,9 @@ static spork_status send_whole(spork__channel *channel, const void *data, size_t
     if (is_end(code)) return spork__fail(SPORK_CLOSED, "nobody can receive any more");
     if (code != ERROR_OPERATION_ABORTED) return spork__fail_os(code, "nothing was sent");
     if (size <= BUFFER) return spork__fail(SPORK_TIMEOUT, "nobody received anything for %d ms", timeout_ms);
+    spork__os_lock(SPORK__LOCK_START);
+    spork__os_channel_close(channel); /* the receiver gets the end instead of waiting for the rest */
+    spork__os_unlock(SPORK__LOCK_START);
     return spork__fail(SPORK_BROKEN, "a message of %zu bytes was not sent in %d ms, but perhaps in part", size,
                        timeout_ms);
 }

@@ -19,6 +19,11 @@ void spork__os_park(const void *word, uint32_t expected, spork_native berth, int
     if (WaitForSingleObject(spork__handle(berth), (DWORD)ms) == WAIT_FAILED) Sleep(1); /* a handle that is none */
 }
 
+void spork__os_berth_quiet(spork_native berth)
+{
+    while (WaitForSingleObject(spork__handle(berth), 0) == WAIT_OBJECT_0) {}
+}
+
 void spork__os_unpark(const void *word, spork_native berth, bool all)
 {
     (void)word;

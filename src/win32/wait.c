@@ -13,32 +13,43 @@ void spork__os_chime_ring(const spork__chime *chime) { (void)chime; }
 void spork__os_chime_quiet(const spork__chime *chime) { (void)chime; }
 void spork__os_chime_close(spork__chime *chime) { (void)chime; }
 
-static void CALLBACK on_ready(void *event, BOOLEAN timed_out)
+typedef struct one_of_many {
+    HANDLE wait, event;
+    spork__wait_handle *handle;
+} one_of_many;
+
+static void CALLBACK on_ready(void *context, BOOLEAN timed_out)
 {
-    if (!timed_out) SetEvent(event);
+    one_of_many *one = context;
+    if (timed_out) return;
+    one->handle->fired = true;
+    SetEvent(one->event);
 }
 
-static void wait_with_pool(const spork__wait_handle *handles, size_t count, DWORD ms)
+static void wait_with_pool(spork__wait_handle *handles, size_t count, DWORD ms)
 {
-    HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL), *waits = spork__alloc(count * sizeof *waits, "waits");
-    if (event == NULL || waits == NULL) ms = 1; /* for the moment: the caller looks at each */
-    for (size_t i = 0; i < count && event != NULL && waits != NULL; i++)
-        if (!RegisterWaitForSingleObject(&waits[i], spork__handle(handles[i].handle), on_ready, event, INFINITE,
-                                         WT_EXECUTEONLYONCE)) {
-            waits[i] = NULL;
-            if (ms > 5) ms = 5;
-        }
-    if (event != NULL)
-        WaitForSingleObject(event, ms);
+    HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
+    one_of_many *all = spork__alloc(count * sizeof *all, "waits");
+    size_t begun = 0;
+    for (; begun < count && event != NULL && all != NULL; begun++) {
+        all[begun] = (one_of_many){NULL, event, &handles[begun]};
+        if (RegisterWaitForSingleObject(&all[begun].wait, spork__handle(handles[begun].handle), on_ready, &all[begun],
+                                        INFINITE, WT_EXECUTEONLYONCE))
+            continue;
+        all[begun].wait = NULL;
+        if (ms > 5) ms = 5; /* the caller looks at it then */
+    }
+    if (begun < count)
+        Sleep(1); /* no memory: for the moment the caller looks at each */
     else
-        Sleep(ms);
-    for (size_t i = 0; i < count && event != NULL && waits != NULL; i++)
-        if (waits[i] != NULL) UnregisterWaitEx(waits[i], INVALID_HANDLE_VALUE);
+        WaitForSingleObject(event, ms);
+    for (size_t i = 0; i < begun; i++)
+        if (all[i].wait != NULL) UnregisterWaitEx(all[i].wait, INVALID_HANDLE_VALUE); /* no callback runs after that */
     if (event != NULL) CloseHandle(event);
-    spork__free(waits);
+    spork__free(all);
 }
 
-void spork__os_wait_any(const spork__wait_handle *handles, size_t count, int ms)
+void spork__os_wait_any(spork__wait_handle *handles, size_t count, int ms)
 {
     HANDLE few[MAXIMUM_WAIT_OBJECTS];
     DWORD time = ms < 0 ? INFINITE : (DWORD)ms;
@@ -48,15 +59,23 @@ void spork__os_wait_any(const spork__wait_handle *handles, size_t count, int ms)
         wait_with_pool(handles, count, time);
     else {
         for (size_t i = 0; i < count; i++) few[i] = spork__handle(handles[i].handle);
-        if (WaitForMultipleObjects((DWORD)count, few, FALSE, time) == WAIT_FAILED) Sleep(1);
+        DWORD woke = WaitForMultipleObjects((DWORD)count, few, FALSE, time);
+        if (woke == WAIT_FAILED) Sleep(1);
+        DWORD index = woke >= WAIT_ABANDONED_0 ? woke - WAIT_ABANDONED_0 : woke - WAIT_OBJECT_0;
+        if (woke != WAIT_FAILED && woke != WAIT_TIMEOUT && index < count) handles[index].fired = true;
     }
 }
 
-bool spork__os_is_ready(spork_native handle, int events, spork_status *status)
+bool spork__os_is_ready(spork_native handle, int events)
 {
     (void)events;
-    *status = SPORK_OK;
     DWORD result = WaitForSingleObject(spork__handle(handle), 0);
-    if (result == WAIT_FAILED) *status = SPORK__FAIL("%lld is no handle that can be waited on", (long long)handle);
     return result == WAIT_OBJECT_0 || result == WAIT_ABANDONED;
+}
+
+spork_status spork__os_check_handle(spork_native handle)
+{
+    DWORD flags;
+    if (handle != SPORK__NO_HANDLE && GetHandleInformation(spork__handle(handle), &flags)) return SPORK_OK;
+    return spork__fail(SPORK_INVALID, "%lld is no handle that can be waited on", (long long)handle);
 }

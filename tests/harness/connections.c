@@ -231,16 +231,23 @@ int connections_number(const spork_args *args)
     return spork_connection_recv(end, &message, WAIT_MS) == SPORK_CLOSED ? 0 : wrong(5, "no end");
 }
 
+/* Until the other side has closed its end. */
+static int stay(spork_connection *end, int place)
+{
+    return spork_connection_recv_bytes(end, NULL, 0, NULL, WAIT_MS) == SPORK_CLOSED ? 0 : wrong(place, "no end");
+}
+
 int connections_give_back(const spork_args *args)
 {
     spork_connection *end, *reader, *writer;
-    if (spork_unpack(args, &end) != SPORK_OK) return wrong(111, "unpack");
+    bool stays;
+    if (spork_unpack(args, &end, &stays) != SPORK_OK) return wrong(111, "unpack");
     if (spork_pipe(&reader, &writer) != SPORK_OK) return wrong(2, "pipe");
     if (spork_connection_send(end, spork_pack("a reader", spork_move(reader)), WAIT_MS) != SPORK_OK)
         return wrong(3, "send");
     if (spork_connection_send_bytes(writer, "made", 4, WAIT_MS) != SPORK_OK) return wrong(4, "say");
     spork_connection_free(writer);
-    return 0;
+    return stays ? stay(end, 5) : 0;
 }
 
 int connections_many_objects(const spork_args *args)
@@ -254,7 +261,7 @@ int connections_many_objects(const spork_args *args)
         spork_connection_free(writer);
         if (spork_connection_send(end, spork_pack(i, spork_move(reader)), WAIT_MS) != SPORK_OK) return wrong(4, "send");
     }
-    return 0;
+    return stay(end, 5);
 }
 
 #ifdef _WIN32
@@ -403,7 +410,7 @@ int connections_peak(const spork_args *args)
         bool is_long = length > INT32_MAX;
         if ((i % 2 != 0 ? spork_pipe_duplex : spork_pipe)(&reader, &writer) != SPORK_OK) return wrong(200, "pipe");
         int fd = (int)spork_connection_detach(writer);
-        for (int k = 0; k < 4; k++) wire[k] = is_long ? 0xFF : (unsigned char)(length >> (24 - 8 * k));
+        for (int k = 0; k < 4; k++) wire[k] = (unsigned char)((is_long ? UINT32_MAX : length) >> (24 - 8 * k));
         for (int k = 0; k < 8; k++) wire[4 + k] = (unsigned char)(length >> (56 - 8 * k));
         if (write(fd, wire, is_long ? 12 : 4) < 4 || write(fd, room, 1000) != 1000) return wrong(201, "write");
         spork_status status = SPORK_OK;

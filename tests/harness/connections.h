@@ -27,14 +27,14 @@ int connections_hold(const spork_args *args);    /* end, barrier (reader): keeps
 int connections_say(const spork_args *args);     /* writer, text: one message of bytes */
 int connections_wait(const spork_args *args);    /* duplex end: says "ready", and receives until the end */
 int connections_die_sending(const spork_args *args); /* end, size: "before" twice, and then a message of that size */
-int connections_not_shared(
-    const spork_args *args);                    /* duplex end, address: uses that connection; 100 + status if it may */
 int connections_serve(const spork_args *args);  /* duplex end: into each end that comes it says "served", to the end */
 int connections_number(const spork_args *args); /* duplex end: one message of 16 ends; says its number into each */
-int connections_give_back(
-    const spork_args *args); /* duplex end: sends a new pipe's reader, says "made" into the pipe */
-int connections_many_objects(
-    const spork_args *args); /* duplex end, count: sends as many writers, each its own number */
+/* duplex end, address: uses that connection; 100 + status if it may */
+int connections_not_shared(const spork_args *args);
+/* duplex end, stays (bool): sends a new pipe's reader, says "made" into the pipe; stays until the end */
+int connections_give_back(const spork_args *args);
+/* duplex end, count: sends as many readers, each with its number and one in its pipe; stays until the end */
+int connections_many_objects(const spork_args *args);
 
 /* POSIX only; 0 on Windows. */
 int connections_no_sigpipe(const spork_args *args);      /* (): SIGPIPE is at its default */

@@ -337,6 +337,15 @@ int queues_one(const spork_args *args)
     return spork_queue_put_bytes(queue, "one", 3, WAIT_MS) == SPORK_OK ? 0 : wrong(2, "put");
 }
 
+int queues_hold(const spork_args *args)
+{
+    spork_queue *queue;
+    if (spork_unpack(args, &queue) != SPORK_OK) return wrong(111, "unpack");
+    if (spork_queue_put_bytes(queue, "here", 4, WAIT_MS) != SPORK_OK) return wrong(2, "put");
+    spork_sleep(SPORK_FOREVER);
+    return 0;
+}
+
 int queues_count_up(const spork_args *args)
 {
     spork_queue *queue;

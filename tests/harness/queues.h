@@ -18,8 +18,8 @@ spork_status queues_receive(spork_queue *queue, void **data, size_t *size, int t
 
 /* ---- a process that is told what to do ---- */
 
-/* queue, hear (reader), say (writer): runs each line that it hears and says one line for it: the status' name, numbers, and "|" with
- * the sentence if there is one; ends with 0 at the end of what it hears.
+/* queue, hear (reader), say (writer): runs each line that it hears and says one line for it: the status' name, numbers,
+ * and "|" with the sentence if there is one; ends with 0 at the end of what it hears.
  *
  *   put SIZE SEED [MS]     putvalues N [MS]    fill SIZE: until it is full; says how many
  *   get [MS]: says size and sum   getvalues [MS]: says n   getinto ROOM: says the length   drain: all that is there
@@ -49,8 +49,9 @@ int queues_consume_here(spork_queue *queue, queues_result *result);
 /* ---- others ---- */
 
 int queues_put_sizes(
-    const spork_args *args);            /* queue, array of uint64_t, die: the n-th with seed n; exits or is killed */
-int queues_one(const spork_args *args); /* queue, ms: sleeps so long, and puts one message of bytes, "one" */
+    const spork_args *args);             /* queue, array of uint64_t, die: the n-th with seed n; exits or is killed */
+int queues_one(const spork_args *args);  /* queue, ms: sleeps so long, and puts one message of bytes, "one" */
+int queues_hold(const spork_args *args); /* queue: puts "here" as bytes, and sleeps for ever */
 int queues_count_up(const spork_args *args); /* queue: puts ints until CLOSED, and then returns 20 */
 int queues_tell(const spork_args *args);     /* queue, writer: writes the ints that it gets; 10 at the end */
 int queues_source(const spork_args *args);   /* queue: values for ever; 20 when put says CLOSED */

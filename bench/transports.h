@@ -1,0 +1,28 @@
+/* Ways of moving messages from producers to consumers, for one queue at a time: Spork's, a bare ring as its limit, and peers. */
+#ifndef BENCH_TRANSPORTS_H
+#define BENCH_TRANSPORTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct transport {
+    const char *name;
+    bool (*open)(size_t message); /* before the fork; false: not on this machine, or not of that size */
+    void (*put)(const void *data, size_t size);
+    size_t (*get)(void *data, size_t room);
+    void (*close)(void);
+} transport;
+
+extern const transport spork_transport, bare_transport, mq_transport;
+#ifdef BENCH_BOOST
+extern const transport boost_transport;
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

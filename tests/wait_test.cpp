@@ -1,0 +1,251 @@
+// Waiting for any of many. Runs once under each start method.
+#ifndef _WIN32
+#include <poll.h>
+#include <unistd.h>
+#endif
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "child.h"
+#include "harness/waits.h"
+#include "platform.h"
+
+namespace {
+
+struct Connections {
+    explicit Connections(size_t count) : readers(count), writers(count)
+    {
+        for (size_t i = 0; i < count; i++) EXPECT_EQ(SPORK_OK, spork_pipe(&readers[i], &writers[i])) << spork_error();
+    }
+    ~Connections()
+    {
+        for (auto *c : readers) spork_connection_free(c);
+        for (auto *c : writers) spork_connection_free(c);
+    }
+    std::vector<spork_connection *> readers, writers;
+};
+
+void take(spork_connection *c)
+{
+    spork_args *message = nullptr;
+    EXPECT_EQ(SPORK_OK, spork_connection_recv(c, &message, 0)) << spork_error();
+    spork_args_free(message);
+}
+
+TEST(Wait, OfThreeHundredFindsExactlyTheSevenThatAreReady)
+{
+    constexpr size_t kCount = 300;
+    Connections connections(kCount);
+    for (int round = 0; round < harness_rounds(1000) && !HasFailure(); round++) {
+        std::set<size_t> chosen;
+        for (size_t k = 0; k < 7; k++) chosen.insert((static_cast<size_t>(round) * 13 + k * 41) % kCount);
+        for (size_t i : chosen)
+            ASSERT_EQ(SPORK_OK, spork_connection_send(connections.writers[i], spork_pack(round), kWatchdogMs));
+        std::vector<spork_wait_item> items;
+        for (size_t i = 0; i < kCount; i++) items.push_back(spork_on(connections.readers[i]));
+        bool backwards = round % 2 == 1;
+        if (backwards) std::reverse(items.begin(), items.end());
+        ASSERT_EQ(SPORK_OK, spork_wait(items.data(), kCount, kWatchdogMs)) << spork_error();
+        for (size_t i = 0; i < kCount; i++) {
+            size_t which = backwards ? kCount - 1 - i : i;
+            EXPECT_EQ(chosen.count(which) == 1, items[i].ready) << "round " << round << ", connection " << which;
+            if (items[i].ready) take(connections.readers[which]);
+        }
+    }
+}
+
+TEST(Wait, OfThreeHundredIsWokenByOneThatComesLater)
+{
+    constexpr size_t kCount = 300;
+    Connections connections(kCount);
+    spork_queue *queue = spork_queue_new(0, 0);
+    std::vector<spork_wait_item> items;
+    for (auto *c : connections.readers) items.push_back(spork_on(c));
+    items.push_back(spork_on(queue));
+    for (size_t chosen : {size_t{0}, kCount / 2, kCount - 1}) {
+        Child child(target_send_later, spork_pack(connections.writers[chosen], 100));
+        ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+        ASSERT_EQ(SPORK_OK, spork_wait(items.data(), items.size(), kWatchdogMs)) << spork_error();
+        for (size_t i = 0; i < items.size(); i++) EXPECT_EQ(i == chosen, items[i].ready) << i;
+        take(connections.readers[chosen]);
+        EXPECT_EQ(0, child.join());
+    }
+    Child child(target_put_later, spork_pack(queue, 100));
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    ASSERT_EQ(SPORK_OK, spork_wait(items.data(), items.size(), kWatchdogMs)) << spork_error();
+    EXPECT_TRUE(items.back().ready);
+    EXPECT_EQ(0, child.join());
+    spork_queue_free(queue);
+}
+
+TEST(Wait, SeesAProcessEnd)
+{
+    Child sleeper(target_sleep, SPORK_NO_ARGS), other(target_sleep_ms, spork_pack(50, 3));
+    ASSERT_EQ(SPORK_OK, sleeper.start());
+    ASSERT_EQ(SPORK_OK, other.start());
+    spork_wait_item items[] = {spork_on(sleeper.get()), spork_on(other.get())};
+    ASSERT_EQ(SPORK_OK, spork_wait(items, 2, kWatchdogMs)) << spork_error();
+    EXPECT_FALSE(items[0].ready);
+    EXPECT_TRUE(items[1].ready);
+    EXPECT_EQ(3, other.join());
+    EXPECT_EQ(SPORK_OK, spork_process_kill(sleeper.get()));
+    EXPECT_EQ(SPORK_OK, spork_wait(items, 1, kWatchdogMs)) << spork_error();
+    EXPECT_TRUE(items[0].ready);
+}
+
+TEST(Wait, SeesRoomInAQueue)
+{
+    spork_queue *queue = spork_queue_new(1, 0);
+    ASSERT_EQ(SPORK_OK, spork_queue_put(queue, spork_pack(1), 0));
+    spork_wait_item item = spork_on(queue);
+    item.events = SPORK_WRITE;
+    EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&item, 1, 0));
+    EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&item, 1, 20));
+    Child child(target_get_later, spork_pack(spork_get_only(queue), 50));
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    EXPECT_EQ(SPORK_OK, spork_wait(&item, 1, kWatchdogMs)) << spork_error();
+    EXPECT_TRUE(item.ready);
+    EXPECT_EQ(0, child.join());
+    spork_queue_free(queue);
+}
+
+TEST(Wait, SeesTheEndOfAQueueAndOfAConnectionWhoseLastUserIsKilled)
+{
+    spork_queue *queue = spork_queue_new(0, 0);
+    spork_connection *reader, *writer;
+    ASSERT_EQ(SPORK_OK, spork_pipe(&reader, &writer));
+    Child child(target_hold_both, spork_pack(spork_put_only(queue), spork_move(writer)));
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    ASSERT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_PUT));
+    spork_wait_item items[] = {spork_on(queue), spork_on(reader)};
+    EXPECT_EQ(SPORK_TIMEOUT, spork_wait(items, 2, 60));
+    ASSERT_EQ(SPORK_OK, spork_process_kill(child.get()));
+    for (auto &item : items) EXPECT_EQ(SPORK_OK, spork_wait(&item, 1, kWatchdogMs)) << spork_error();
+    spork_args *message;
+    EXPECT_EQ(SPORK_CLOSED, spork_queue_get(queue, &message, 0));
+    EXPECT_EQ(SPORK_CLOSED, spork_connection_recv(reader, &message, 0));
+    spork_connection_free(reader);
+    spork_queue_free(queue);
+}
+
+TEST(Wait, RefusesWhatCannotBeWaitedForAndSaysWhich)
+{
+    spork_connection *reader, *writer;
+    ASSERT_EQ(SPORK_OK, spork_pipe(&reader, &writer));
+    spork_queue *queue = spork_queue_new(0, 0);
+    Child idle(target_return, spork_pack(0));
+    spork_wait_item good = spork_on(reader);
+    struct {
+        spork_wait_item item;
+        spork_status status;
+    } cases[] = {{spork_on(writer), SPORK_INVALID},
+                 {spork_on(idle.get()), SPORK_BAD_STATE},
+                 {spork_on(static_cast<spork_queue *>(nullptr)), SPORK_INVALID},
+                 {spork_on_native(7777, SPORK_READ), SPORK_INVALID},
+                 {spork_on_native(1, 0), SPORK_INVALID},
+                 {spork__on(99, nullptr, -1, SPORK_READ), SPORK_INVALID}};
+    for (auto &c : cases) {
+        spork_wait_item items[] = {good, c.item};
+        spork_status status = spork_wait(items, 2, 0);
+        EXPECT_EQ(c.status == SPORK_INVALID ? status : c.status, status);
+        EXPECT_TRUE(status != SPORK_OK && status != SPORK_TIMEOUT) << spork_status_name(status);
+        EXPECT_NE(nullptr, strstr(spork_error(), "item 1")) << spork_error();
+        spork_native handle;
+        EXPECT_NE(SPORK_OK, spork_arm(c.item, &handle));
+        EXPECT_EQ(-1, handle);
+    }
+    EXPECT_EQ(SPORK_INVALID, spork_wait(nullptr, 1, 0));
+    EXPECT_EQ(SPORK_INVALID, spork_wait(&good, 0, 0));
+    EXPECT_EQ(SPORK_INVALID, spork_arm(good, nullptr));
+    spork_connection_free(reader);
+    spork_connection_free(writer);
+    spork_queue_free(queue);
+}
+
+// ---- in somebody else's loop ----
+
+void expect_to_wake(spork_native handle)
+{
+    spork_wait_item native = spork_on_native(handle, SPORK_READ);
+    EXPECT_EQ(SPORK_OK, spork_wait(&native, 1, kWatchdogMs)) << spork_error();
+}
+
+TEST(Wait, AnArmedQueueWakesForeignLoopsForEachMessage)
+{
+    spork_queue *queue = spork_queue_new(0, 0);
+    spork_native handle = -1;
+    spork_args *message;
+    for (int i = 0; i < 3; i++) {
+        ASSERT_EQ(SPORK_OK, spork_arm(spork_on(queue), &handle)) << spork_error();
+        ASSERT_NE(-1, handle);
+        spork_wait_item native = spork_on_native(handle, SPORK_READ);
+        EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&native, 1, 0)); // it is quiet
+        Child child(target_put_later, spork_pack(spork_put_only(queue), 20));
+        ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+        expect_to_wake(handle);
+        EXPECT_EQ(SPORK_READY, spork_arm(spork_on(queue), &handle));
+        EXPECT_EQ(-1, handle);
+        ASSERT_EQ(SPORK_OK, spork_queue_get(queue, &message, 0)) << spork_error();
+        spork_args_free(message);
+        EXPECT_EQ(0, child.join());
+    }
+    spork_queue_free(queue);
+}
+
+TEST(Wait, AnArmedConnectionAndProcessWakeForeignLoops)
+{
+    spork_connection *reader, *writer;
+    ASSERT_EQ(SPORK_OK, spork_pipe(&reader, &writer));
+    spork_native handle = -1;
+    Child child(target_send_later, spork_pack(writer, 20));
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    spork_status status = spork_arm(spork_on(reader), &handle);
+    if (status != SPORK_READY) {
+        ASSERT_EQ(SPORK_OK, status) << spork_error();
+        expect_to_wake(handle);
+    }
+    EXPECT_EQ(SPORK_READY, spork_arm(spork_on(reader), &handle));
+    take(reader);
+    status = spork_arm(spork_on(child.get()), &handle);
+    if (status == SPORK_OK) expect_to_wake(handle);
+    if (status == SPORK_UNSUPPORTED) GTEST_SKIP() << "this system has no handle for the end of a process";
+    EXPECT_EQ(0, child.join());
+    EXPECT_EQ(SPORK_READY, spork_arm(spork_on(child.get()), &handle));
+    spork_connection_free(reader);
+    spork_connection_free(writer);
+}
+
+// Those who wait for one queue by handles, by sleeping and by looking, all get their share, and none is left asleep.
+TEST(Wait, ManyProcessesWaitForOneQueueInDifferentWays)
+{
+    spork_queue *queue = spork_queue_new(0, 0), *done = spork_queue_new(0, 0);
+    std::vector<std::unique_ptr<Child>> children;
+    for (int i = 0; i < 4; i++) {
+        children.push_back(
+            std::make_unique<Child>(target_drain, spork_pack(spork_get_only(queue), spork_put_only(done), i)));
+        ASSERT_EQ(SPORK_OK, children.back()->start()) << spork_error();
+    }
+    int count = harness_rounds(5000);
+    for (int i = 0; i < count; i++)
+        ASSERT_EQ(SPORK_OK, spork_queue_put(queue, spork_pack(i), kWatchdogMs)) << spork_error();
+    std::vector<int> seen(static_cast<size_t>(count));
+    for (int i = 0; i < count; i++) {
+        spork_args *message;
+        int number;
+        ASSERT_EQ(SPORK_OK, spork_queue_get(done, &message, kWatchdogMs)) << "after " << i << ": " << spork_error();
+        ASSERT_EQ(SPORK_OK, spork_unpack(message, &number));
+        seen[static_cast<size_t>(number)]++;
+        spork_args_free(message);
+    }
+    EXPECT_EQ(count, std::count(seen.begin(), seen.end(), 1));
+    ASSERT_EQ(SPORK_OK, spork_queue_close(queue));
+    for (auto &child : children) EXPECT_EQ(0, child->join());
+    spork_queue_free(queue);
+    spork_queue_free(done);
+}
+
+} // namespace
