@@ -49,7 +49,8 @@ typedef struct side {
 } side;
 
 struct spork__ring_words {
-    _Alignas(128) uint32_t magic, layout, most, room;
+    _Alignas(128) uint32_t magic;
+    uint32_t layout, most, room;
     uint64_t ring, largest; /* bytes */
     side put, get;
     _Alignas(128) spork__bell room_bell;

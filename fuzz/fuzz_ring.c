@@ -1,0 +1,82 @@
+/* Any damage to a ring's and an arena's words: triples of {place, place, value} are written over them between calls. Each call comes
+ * back with a status; nothing outside of the shared memory is touched (which a sanitizer would see). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ring.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define EXPECT(condition)                                                                                              \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__, #condition, spork_error());                \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+enum { CAPACITY = 8192, LARGEST = CAPACITY };
+
+static bool nobody_leaves(void *user, bool thorough) { return (void)user, (void)thorough, false; }
+static bool allowed(void *user) { return (void)user, true; }
+
+static unsigned char room[LARGEST + 1];
+
+static void *into_room(spork__ring_sink *sink, size_t size)
+{
+    (void)sink;
+    EXPECT(size <= LARGEST); /* what it could never have held is damage, and known as such */
+    return room;
+}
+
+/* A lock word that names nobody is taken over after 10 ms: right, but too slow for thousands of rounds. */
+static void free_locks(const spork__ring *ring)
+{
+    unsigned char *words = (unsigned char *)ring->words;
+    memset(words + 128, 0, 4);
+    memset(words + 256, 0, 4);
+    memset(ring->arena.table, 0, 4);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    spork__block block;
+    spork__ring_sizes sizes;
+    spork__ring ring, other;
+    spork__ring_hands hands = {0};
+    memset(&ring, 0, sizeof ring);
+    EXPECT(spork__ring_plan(CAPACITY, &sizes) == SPORK_OK);
+    EXPECT(spork__os_block_new_growing(&block, sizes.whole) == SPORK_OK);
+    EXPECT(spork__os_block_commit(&block, 0, sizes.fixed) == SPORK_OK);
+    for (int i = 0; i < SPORK__RING_LOCKS; i++) EXPECT(spork__os_berth_new(&ring.berths[i]) == SPORK_OK);
+    for (int i = 0; i < SPORK__RING_BELLS; i++) {
+        EXPECT(spork__os_berth_new(&ring.ears[i].berth) == SPORK_OK);
+        ring.ears[i].chime = (spork__chime){SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    }
+    EXPECT(spork__ring_make(&ring, &block, 0, CAPACITY, 100) == SPORK_OK);
+    size_t words = (size_t)(ring.data - (unsigned char *)block.data) + 256; /* and the first records */
+    for (size_t at = 0; at < size;) {
+        size_t length = data[at] * (data[at] % 8 == 0 ? 33u : 1u);
+        for (at++; at + 3 <= size && data[at] % 16 != 0; at += 3)
+            ((unsigned char *)block.data)[(data[at] * 256u + data[at + 1]) % words] = data[at + 2];
+        at++;
+        free_locks(&ring);
+        spork__ring_wait wait = {.deserted = nobody_leaves, .allowed = allowed};
+        spork__ring_sink sink = {.room = into_room};
+        spork_status put = spork__ring_put(&ring, room, length, &wait);
+        EXPECT(put == SPORK_OK || spork_error()[0] != 0);
+        free_locks(&ring);
+        spork_status got = spork__ring_get(&ring, &sink, &hands, &wait);
+        EXPECT(got == SPORK_OK || spork_error()[0] != 0);
+        spork__ring_count(&ring);
+        spork__ring_open(&ring, &hands);
+        if (at % 5 == 0) spork__ring_tidy(&ring);
+        memcpy(&other, &ring, sizeof other);
+        spork__ring_join(&other, &block, 0);
+    }
+    for (int i = 0; i < SPORK__RING_LOCKS; i++) spork__os_handle_close(ring.berths[i]);
+    for (int i = 0; i < SPORK__RING_BELLS; i++) spork__os_handle_close(ring.ears[i].berth);
+    spork__os_block_free(&block);
+    return 0;
+}
