@@ -154,7 +154,8 @@ std::vector<std::string> lines;
 void keep_line(spork_log_level, const char *, int, const char *text, void *)
 {
     std::lock_guard<std::mutex> lock(lines_lock);
-    lines.emplace_back(text);
+    // A fork beside threads is another story; under ThreadSanitizer there is always one more.
+    if (strncmp(text, "fork in a program", 17) != 0) lines.emplace_back(text);
 }
 
 class Connection : public testing::Test {

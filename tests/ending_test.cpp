@@ -117,7 +117,7 @@ TEST(Ending, OfAKilledRootTakesTheWholeTreeWithIt)
     printf("the tree was gone %.1f ms after its root\n", (spork_time() - begin) * 1000);
     EXPECT_TRUE(harness_pid_exists(outliving));
     auto over = [](void *one) { return !harness_pid_exists(*static_cast<int *>(one)); };
-    EXPECT_TRUE(harness_until(over, &outliving)); // it ends by itself after three seconds
+    EXPECT_TRUE(harness_until(over, &outliving)); // it ends by itself after five seconds
     harness_wait(root);
     harness_free(root);
 }

@@ -149,7 +149,8 @@ std::vector<std::string> lines;
 void keep_line(spork_log_level, const char *, int, const char *text, void *)
 {
     std::lock_guard<std::mutex> lock(lines_lock);
-    lines.emplace_back(text);
+    // A fork beside threads is another story; under ThreadSanitizer there is always one more.
+    if (strncmp(text, "fork in a program", 17) != 0) lines.emplace_back(text);
 }
 
 size_t logged()
@@ -434,7 +435,7 @@ void sizes_outlive_their_sender(size_t capacity, const std::vector<uint64_t> &si
     Held queue(0, capacity);
     Child child(queues_put_sizes,
                 spork_pack(spork_put_only(queue.get()), spork_array(sizes.data(), sizes.size()), die));
-    EXPECT_EQ(die ? -9 : 0, child.run());
+    EXPECT_EQ(!die ? 0 : windows() ? 9 : -9, child.run());
     for (size_t i = 0; i < sizes.size(); i++)
         EXPECT_TRUE(same(bytes_of(sizes[i], static_cast<uint32_t>(i)), get(queue))) << sizes[i] << " bytes";
     EXPECT_EQ(0u, spork_queue_size(queue));

@@ -60,7 +60,7 @@ static int outlive(const spork_args *args)
 {
     (void)args;
     print_pid("outlives");
-    spork_sleep(3000);
+    spork_sleep(5000);
     return 0;
 }
 
@@ -200,8 +200,8 @@ static void start_tree(void *unused)
 {
     spork_process_options o = {.target = outlive, .outlive_parent = true};
     (void)unused;
-    start_and_forget(spork_process_new_with(&o));
     for (int i = 0; i < 4; i++) start_and_forget(spork_process_new(branch, spork_pack(4)));
+    start_and_forget(spork_process_new_with(&o)); /* last: it does not live for long */
 }
 
 static int tree(const char *argument)
