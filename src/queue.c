@@ -562,8 +562,8 @@ spork_status spork_queue_drop(spork_queue *q, int roles)
     uint64_t change = (roles & SPORK_PUT ? UINT64_C(1) << 16 : 0) | (roles & SPORK_GET ? 1 : 0);
     if (roles & SPORK_PUT) q->puts = false;
     if (roles & SPORK_GET) q->gets = false;
-    spork__ring_wake_all(&q->ring);                          /* other threads of ours that wait in this role */
-    if (roles & SPORK_PUT) spork__ring_pass(&q->ring, true); /* none of them will put after the end is seen */
+    spork__ring_wake_all(&q->ring);                        /* other threads of ours that wait in this role */
+    if (roles & SPORK_PUT) spork__ring_pass_own(&q->ring); /* none of them will put after the end is seen */
     change_roles(q, q->enrolled, change, false);
     tell_of_change(q);
     return SPORK_OK;
@@ -577,7 +577,7 @@ spork_status spork_queue_close(spork_queue *q)
         return spork__fail(SPORK_BAD_STATE, "spork_queue_close: room is reserved, and not yet committed");
     atomic_store(&q->words->closed, CLOSING); /* nobody begins a put */
     spork__ring_wake_all(&q->ring);
-    status = spork__ring_pass(&q->ring, true); /* nobody is in the middle of one */
+    status = spork__ring_pass(&q->ring); /* nobody is in the middle of one */
     if (status != SPORK_OK) return spork__fail_in(status, "spork_queue_close");
     atomic_store(&q->words->closed, CLOSED);
     tell_of_change(q);

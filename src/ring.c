@@ -37,7 +37,7 @@
 #include "robust.h"
 #include "spin.h"
 
-enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 1, COUNT_BITS = 28, ASK_MS = 20 };
+enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 1, COUNT_BITS = 28, ASK_MS = 20, PASS_MS = 200 };
 enum { INLINE = 1, EXTENT = 2, PAD = 3 };
 static const uint64_t count_mask = (UINT64_C(1) << COUNT_BITS) - 1, place_mask = (UINT64_C(1) << (64 - COUNT_BITS)) - 1;
 static const size_t smallest_ring = 4096, largest_ring = 4 << 20, grain = 65536;
@@ -649,12 +649,20 @@ void spork__ring_put_back(spork__ring *r) { unlock(r, false); }
 
 /* ---- the rest ---- */
 
-spork_status spork__ring_pass(spork__ring *r, bool putting)
+spork_status spork__ring_pass(spork__ring *r)
 {
     spork__deadline d = {.timeout_ms = SPORK_FOREVER};
-    spork_status status = lock(r, putting, &d);
-    if (status == SPORK_OK) unlock(r, putting);
+    spork_status status = lock(r, true, &d);
+    if (status == SPORK_OK) unlock(r, true);
     return status;
+}
+
+/* A thread of ours that has the lock either commits soon, or sleeps, and finds at its next look that it may not go on. Bounded: it may
+ * also have the queue a second time, and there go on to wait. */
+void spork__ring_pass_own(spork__ring *r)
+{
+    uint32_t me = spork__tree_self();
+    for (int ms = 0; ms < PASS_MS && spork__robust_owner(&r->words->put.lock) == me; ms++) spork__os_sleep(1);
 }
 
 size_t spork__ring_count(const spork__ring *r)

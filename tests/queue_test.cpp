@@ -441,6 +441,21 @@ void sizes_outlive_their_sender(size_t capacity, const std::vector<uint64_t> &si
     EXPECT_EQ(0u, spork_queue_size(queue));
 }
 
+// The parent drops its role when the child has already filled the queue and waits for room that only the parent can make.
+TEST_F(Queue, DroppingARoleDoesNotWaitForOthersWhoWait)
+{
+    Held queue(2, 0);
+    Actor producer(spork_put_only(queue.get()));
+    EXPECT_EQ("SPORK_OK", producer.does("put 5 1"));
+    EXPECT_EQ("SPORK_OK", producer.does("put 5 2"));
+    producer.waits("put 5 3");
+    EXPECT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_PUT)) << spork_error();
+    for (uint32_t i = 1; i <= 3; i++) EXPECT_EQ(bytes_of(5, i), get(queue));
+    EXPECT_EQ("SPORK_OK", producer.answer());
+    EXPECT_EQ(0, producer.end());
+    EXPECT_EQ(kClosed, get(queue));
+}
+
 TEST_F(Queue, AMessageDoesNotDependOnItsSender)
 {
     std::vector<uint64_t> sizes = {0, 1, 7, 8, 9, 100, 65535, 65536, kMiB - 1, kMiB, kMiB + 1, 3 * kMiB, 4 * kMiB};
