@@ -19,9 +19,9 @@ struct spork_connection {
     spork__channel channel;
     uint64_t pair; /* both ends have the same, whoever holds them */
     uint8_t side;
-    bool look_for_mate; /* the other end was made in this process, and may still be here */
-    bool send_broken;   /* a message was sent in part */
-    bool receives;      /* from the beginning */
+    bool look_for_mate;   /* the other end was made in this process, and may still be here */
+    bool send_broken;     /* a message was sent in part */
+    bool receives, sends; /* from the beginning, whatever has become of the handles */
     spork__message message;
 };
 
@@ -41,6 +41,7 @@ static spork_connection *new_connection(const spork__channel *channel, uint64_t 
     if (c == NULL) return NULL;
     c->channel = *channel;
     c->receives = channel->in != SPORK__NO_HANDLE;
+    c->sends = channel->out != SPORK__NO_HANDLE;
     c->pair = pair;
     c->side = (uint8_t)side;
     spork__object_track(&c->object, &spork__connection_kind);
@@ -263,8 +264,7 @@ spork_status spork_connection_send(spork_connection *c, spork_args values, int t
 static bool is_mate(const spork__object *object, const void *user)
 {
     const spork_connection *c = user, *other = (const spork_connection *)object;
-    return other->pair == c->pair && other->side != c->side && !object->not_shared &&
-           other->channel.out != SPORK__NO_HANDLE;
+    return other->pair == c->pair && other->side != c->side && !object->not_shared && other->sends;
 }
 
 /* Nothing is there, and the end cannot come as long as this process itself could still send. */
