@@ -349,12 +349,11 @@ static spork_status receive_values(spork_connection *c, spork_args **values, int
         status = spork__fail(SPORK_BAD_MESSAGE, "a message with %zu handles, whose objects have %zu", m->handle_count,
                              handles_wanted(&args));
     if (status != SPORK_OK) return status;
-    /* From here on the message is taken: objects that cannot be made would be no better the next time. */
-    spork__os_lock(SPORK__LOCK_START);
+    /* From here on the message is taken: objects that cannot be made would be no better the next time. Its handles stay on its list until
+     * the objects have them: another thread's fork would find them there, and close them in the child. */
     for (; handle_count < m->handle_count; handle_count++) handles[handle_count] = m->handles[handle_count];
-    m->handle_count = 0;
     status = spork__objects_take(&args, handles, handle_count);
-    spork__os_unlock(SPORK__LOCK_START);
+    m->handle_count = 0;
     if (status != SPORK_OK) {
         spork__message_drop(m);
         return status;

@@ -18,6 +18,7 @@
 
 #include "alloc.h"
 #include "child.h"
+#include "fault.h"
 #include "harness/connections.h"
 #include "platform.h"
 
@@ -662,6 +663,26 @@ TEST_F(Connection, AMessageThatWasHalfSentIsNeverSeenEvenByOneWhoAskedForItsLeng
         EXPECT_EQ(SPORK_CLOSED, spork_connection_recv_bytes(line.reader, room.data(), room.size(), &size, kWatchdogMs));
         EXPECT_EQ(SPORK_CLOSED, status_of_values(line.reader));
     }
+}
+
+// Wherever memory ends while a message with two objects arrives: a status, nothing hangs, and nothing stays open (TearDown).
+TEST_F(Connection, NoMemoryWhileObjectsArriveIsAStatus)
+{
+    int failed = 0;
+    for (long nth = 1; nth <= 6; nth++) {
+        Line line(kDuplex), one, other;
+        ASSERT_EQ(SPORK_OK, spork_connection_send(line.writer, spork_pack(one.reader.get(), other.reader.get()), 1000))
+            << spork_error();
+        spork_args *values = nullptr;
+        spork__fault_arm(SPORK__FAULT_ALLOC, nth, 0, false);
+        spork_status status = spork_connection_recv(line.reader, &values, 1000);
+        spork__fault_arm(SPORK__FAULT_ALLOC, 0, 0, false);
+        EXPECT_TRUE(status == SPORK_OK || status == SPORK_NO_MEMORY) << spork_status_name(status);
+        EXPECT_EQ(status == SPORK_OK, values != nullptr);
+        failed += status != SPORK_OK;
+        spork_args_free(values);
+    }
+    EXPECT_GE(failed, 3); // the message, and each object
 }
 
 // ---- poll ----
