@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -11,6 +14,15 @@
 #include "harness/targets.h"
 
 constexpr int kWatchdogMs = 10000;
+
+// Where a storm begins; it is printed, and SPORK_TEST_SEED repeats it.
+inline unsigned storm_seed()
+{
+    const char *wish = getenv("SPORK_TEST_SEED");
+    unsigned value = wish != nullptr ? static_cast<unsigned>(strtoul(wish, nullptr, 10)) : std::random_device{}();
+    printf("SPORK_TEST_SEED=%u\n", value);
+    return value;
+}
 
 class Child {
   public:

@@ -1,21 +1,10 @@
 // The ground that everything shared stands on, stormed on its own: whoever dies, at whatever point, the others go on, and
 // nothing is left. And the storms themselves are put to the test: each must notice a mistake that is made on purpose.
-#include <cstdlib>
-#include <random>
-
 #include "child.h"
 #include "harness/grounds.h"
 #include "platform.h"
 
 namespace {
-
-unsigned seed()
-{
-    const char *wish = getenv("SPORK_TEST_SEED");
-    unsigned value = wish != nullptr ? static_cast<unsigned>(strtoul(wish, nullptr, 10)) : std::random_device{}();
-    printf("SPORK_TEST_SEED=%u\n", value);
-    return value;
-}
 
 ground_plan plan_for(ground_kind kind)
 {
@@ -23,7 +12,7 @@ ground_plan plan_for(ground_kind kind)
     plan.kind = kind;
     plan.workers = 4;
     plan.patience_ms = kWatchdogMs;
-    plan.seed = seed();
+    plan.seed = storm_seed();
     return plan;
 }
 

@@ -1,7 +1,4 @@
 // A queue whose producers and consumers are killed: what the others see, and what is left. And whether these storms would notice.
-#include <cstdlib>
-#include <random>
-
 #include "child.h"
 #include "harness/queue_storm.h"
 
@@ -9,12 +6,10 @@ namespace {
 
 queue_plan storm_of(int producers, int consumers)
 {
-    const char *wish = getenv("SPORK_TEST_SEED");
     queue_plan plan = {};
     plan.producers = producers;
     plan.consumers = consumers;
-    plan.seed = wish != nullptr ? static_cast<unsigned>(strtoul(wish, nullptr, 10)) : std::random_device{}();
-    printf("SPORK_TEST_SEED=%u\n", plan.seed);
+    plan.seed = storm_seed();
     return plan;
 }
 

@@ -15,17 +15,9 @@
 
 namespace {
 
-unsigned seed()
-{
-    const char *wish = getenv("SPORK_TEST_SEED");
-    unsigned value = wish != nullptr ? static_cast<unsigned>(strtoul(wish, nullptr, 10)) : std::random_device{}();
-    printf("SPORK_TEST_SEED=%u\n", value);
-    return value;
-}
-
 TEST(Storm, ChildrenKilledRightAfterTheirStartEndAsKilledOrAsTheyWished)
 {
-    std::mt19937 random(seed());
+    std::mt19937 random(storm_seed());
     int rounds = harness_rounds(500), killed = 0;
     for (int i = 0; i < rounds; i++) {
         Child child(target_return, spork_pack(7));
@@ -42,7 +34,7 @@ TEST(Storm, ChildrenKilledRightAfterTheirStartEndAsKilledOrAsTheyWished)
 
 TEST(Storm, StartsFromManyThreadsWhileChildrenAreKilled)
 {
-    std::mt19937 random(seed());
+    std::mt19937 random(storm_seed());
     int rounds = harness_rounds(100);
     std::atomic<int> wrong{0};
     std::vector<std::thread> threads;
@@ -74,7 +66,7 @@ TEST(Storm, TheForkServerKilledAtAnyMomentNeitherLosesNorDoublesATarget)
 {
     if (spork_get_start_method() != SPORK_FORKSERVER) GTEST_SKIP() << "there is no fork server";
     spork_set_log(SPORK_LOG_ERROR, nullptr, nullptr);
-    std::mt19937 random(seed());
+    std::mt19937 random(storm_seed());
     std::atomic<bool> stop{false};
     Pipe pipe;
     Child warm_up(target_return, spork_pack(0));
