@@ -1,5 +1,6 @@
 #include "queue_storm.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -182,7 +183,7 @@ typedef struct storm {
     spork_process *place[2 * PLACES]; /* producers, then consumers */
     int point[2 * PLACES];
     double started[2 * PLACES];
-    int next_point, born;
+    int born;
     unsigned random;
 } storm;
 
@@ -196,17 +197,34 @@ static bool suits(bool puts, int point)
            (point < SPORK__AT_RING_GET_LOCKED) == puts;
 }
 
+/* The point at which fewest have died, those counted that are about to. */
+static int rarest(const storm *s, bool puts)
+{
+    int best = SPORK__POINT_NONE, fewest = INT_MAX;
+    for (int point = (int)s->plan->first; point <= (int)s->plan->last; point++) {
+        int dying = s->result.at[point];
+        for (int i = 0; i < count(s); i++) dying += s->place[i] != NULL && s->point[i] == point;
+        if (suits(puts, point) && dying < fewest) fewest = dying, best = point;
+    }
+    return best;
+}
+
+/* Enough deaths, and some at each point, if that comes by in any reasonable time. */
+static bool enough(const storm *s, double begin)
+{
+    if (s->result.deaths < s->plan->deaths) return false;
+    if (s->plan->first == SPORK__POINT_NONE || s->plan->bug != SPORK__BUG_NONE || spork_time() - begin > 30)
+        return true;
+    for (int point = (int)s->plan->first; point <= (int)s->plan->last; point++)
+        if (s->result.at[point] == 0) return false;
+    return true;
+}
+
 static bool start(storm *s, int i)
 {
     const queue_plan *p = s->plan;
     bool puts = is_producer(s, i);
-    s->point[i] = SPORK__POINT_NONE;
-    for (int n = SPORK__POINT_NONE; n < SPORK__POINTS && p->first != SPORK__POINT_NONE; n++) {
-        s->next_point = s->next_point == (int)p->last ? (int)p->first : s->next_point + 1;
-        if (!suits(puts, s->next_point)) continue;
-        s->point[i] = s->next_point;
-        break;
-    }
+    s->point[i] = p->first == SPORK__POINT_NONE ? SPORK__POINT_NONE : rarest(s, puts);
     if (s->born == PRODUCERS) return false;
     s->place[i] = spork_process_new(
         puts ? producer : consumer,
@@ -242,7 +260,8 @@ static void rage(storm *s)
 {
     for (int i = 0; i < count(s); i++)
         if (!start(s, i)) return;
-    while (s->result.deaths < s->plan->deaths && atomic_load(&s->ledger->violations) == 0) {
+    double begin = spork_time();
+    while (!enough(s, begin) && atomic_load(&s->ledger->violations) == 0) {
         spork_sleep(1 + (int)(next_random(&s->random) % 4));
         if (s->plan->first == SPORK__POINT_NONE)
             spork_process_kill(s->place[next_random(&s->random) % (unsigned)count(s)]);
@@ -309,7 +328,6 @@ queue_result queue_storm(const queue_plan *plan)
     if (s == NULL) abort();
     s->plan = plan;
     s->random = plan->seed;
-    s->next_point = (int)plan->last;
     SPORK_MUST(spork__os_block_new(&s->memory, sizeof(ledger)));
     s->ledger = s->memory.data;
     s->block = harness_wrap(s->memory.handle);
