@@ -279,8 +279,6 @@ static spork_status find_room(spork__ring *r, uint64_t units, spork__ring_wait *
     uint64_t pad = units > to_end ? to_end : 0;
     n.units = units + pad;
     if (!fits(r, &n, load(&s->seen, memory_order_relaxed)) && !has_room(r, &n)) {
-        if (wait->deadline.timeout_ms != 0)
-            spork__spin_while(&r->words->get.index, load(&s->seen, memory_order_relaxed));
         while (!has_room(r, &n)) {
             if (distance(load(&s->seen, memory_order_relaxed), n.index) > r->units) return damaged();
             spork_status status = sleep_once(r, true, has_room, &n, wait);
@@ -302,8 +300,13 @@ static void move_put_index(spork__ring *r, uint64_t at)
     spork__at(SPORK__AT_RING_PUT_COMMITTED);
 }
 
+/* Who has just put something and now gets is likely in a dialogue, and its answer near: worth a look before a sleep. Who only gets does better
+ * asleep: a backlog forms, and both sides work on lines of their own. The same with who only puts. */
+static _Thread_local bool in_dialogue;
+
 static void finish_put(spork__ring *r)
 {
+    in_dialogue = true;
     unlock(r, true);
     spork__at(SPORK__AT_RING_PUT_UNLOCKED);
     spork__bell_ring(&r->words->data_bell, ear_of(r, false));
@@ -427,7 +430,8 @@ static spork_status wait_for_message(spork__ring *r, spork__ring_wait *wait)
     side *s = &r->words->get;
     if (messages(load(&s->index, memory_order_relaxed), load(&s->seen, memory_order_relaxed)) != 0) return SPORK_OK;
     if (has_message(r, NULL)) return SPORK_OK;
-    if (wait->deadline.timeout_ms != 0) spork__spin_while(&r->words->put.index, load(&s->seen, memory_order_relaxed));
+    if (in_dialogue && wait->deadline.timeout_ms != 0)
+        spork__spin_while(&r->words->put.index, load(&s->seen, memory_order_relaxed));
     while (!has_message(r, NULL)) {
         spork_status status = sleep_once(r, false, has_message, NULL, wait);
         if (status == SPORK_CLOSED) return closed(false);
@@ -471,6 +475,7 @@ static uint64_t note(uint64_t at) { return (uint32_t)at | UINT32_C(0x80000000); 
 /* Moves the getting index; the message is this process' from here on. Only who has the lock writes these words, so stores will do. */
 static void move_get_index(spork__ring *r, uint64_t next, spork__ring_hands *hands)
 {
+    in_dialogue = false;
     side *s = &r->words->get;
     uint64_t index = load(&s->index, memory_order_relaxed);
     _Atomic uint64_t *taken = (_Atomic uint64_t *)&hands->taken;
