@@ -20,7 +20,7 @@
 #include "robust.h"
 #include "tree.h"
 
-enum { MAGIC = 0x4E524153 /* "SARN" */, LAYOUT = 1 };
+enum { MAGIC = 0x4E524153 /* "SARN" */, LAYOUT = 1, LOCK_MS = 50 };
 
 typedef struct extent {
     _Atomic uint32_t owner;
@@ -150,7 +150,8 @@ spork_status spork__arena_take(spork__arena *arena, size_t size, uint32_t *index
     if (count > units(arena))
         return spork__fail(SPORK_TOO_LARGE, "%zu bytes do not fit into %zu bytes of shared memory", size, arena->size);
     for (int attempt = 0;; attempt++) {
-        spork_status status = spork__robust_acquire(&t->lock, arena->berth, SPORK_FOREVER);
+        /* Held for a moment only; should its owner be stopped, that must not stop a caller who has less time. */
+        spork_status status = spork__robust_acquire(&t->lock, arena->berth, LOCK_MS);
         if (status != SPORK_OK && status != SPORK_OWNER_DIED) return status; /* the table is whole all the same */
         spork__at(SPORK__AT_ARENA_LOCKED);
         status = take(arena, (uint32_t)count, me, index);

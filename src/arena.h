@@ -2,8 +2,8 @@
  * (tree.h), until it is freed: what the dead held is swept up by the living. Memory is taken from the system when an extent
  * first needs it, and then kept: a lack of it is SPORK_NO_SPACE, never a SIGBUS.
  *
- * An extent's owner may also be SPORK__ARENA_NOBODY plus nothing else: it belongs to the structure that the arena serves, which has
- * to know by its `mark` whether it still refers to it. */
+ * An extent may also be NOBODY's: it belongs to the structure that the arena serves, which has to know by the extent's `mark` whether it
+ * still refers to it. */
 #ifndef SPORK_ARENA_H
 #define SPORK_ARENA_H
 
@@ -35,7 +35,7 @@ size_t spork__arena_table_size(void);
 spork_status spork__arena_open(spork__arena *arena, bool make);
 
 /* An extent of at least `size` bytes, which this process owns. SPORK_TIMEOUT: there is no room at present, after a look for
- * dead owners; SPORK_TOO_LARGE: nor would there be in an empty arena; SPORK_NO_SPACE: the system has no memory, or this
+ * dead owners, or whoever looks for room just now is very slow; SPORK_TOO_LARGE: nor would there be in an empty arena; SPORK_NO_SPACE: the system has no memory, or this
  * process cannot become a participant. */
 spork_status spork__arena_take(spork__arena *arena, size_t size, uint32_t *extent);
 /* Its room. NULL, with a sentence: that is no extent, or one whose words are damaged. */

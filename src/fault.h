@@ -47,6 +47,7 @@ typedef enum spork__point {
     SPORK__AT_RING_GET_COMMITTED, /* an extent still the ring's */
     SPORK__AT_RING_GET_HANDED,    /* an extent is the receiver's, the lock still held */
     SPORK__AT_RING_GET_UNLOCKED,  /* nobody woken, an extent not yet read */
+    SPORK__AT_QUEUE_CLOSING,      /* no put begins any more, but nobody is told of the end */
     SPORK__POINTS
 } spork__point;
 

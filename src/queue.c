@@ -6,6 +6,9 @@
  * the living: a death needs no mending here, it is found by who waits. A line whose process is dead or has another id is free: the
  * next process with that slot in the tree takes it over, and adds what the dead one had in hands to the number of the lost.
  *
+ * A close has two steps: from CLOSING on no put begins, from CLOSED on none is under way, and only then the end is told. Whoever waits
+ * takes the second step, should the one who closed have died before it.
+ *
  * What a death leaves behind: its line. What it had in hands is written off by a joiner, or by the line's next process, by one
  * compare-and-swap; a death between that and the addition to the lost leaves these uncounted. */
 #include "queue.h"
@@ -16,6 +19,7 @@
 #include "alloc.h"
 #include "bell.h"
 #include "error.h"
+#include "fault.h"
 #include "log.h"
 #include "message.h"
 #include "platform.h"
@@ -118,17 +122,37 @@ static spork_status enrol(spork_queue *q)
     return SPORK_OK;
 }
 
-/* Is there a living process that may? `others`: besides this one. */
-static bool somebody_may(const spork_queue *q, spork_role role, bool others)
+static uint64_t mask_of(spork_role role) { return role == SPORK_PUT ? 0xFFFF0000u : 0xFFFFu; }
+
+/* Is there another living process that may? */
+static bool others_may(const spork_queue *q, spork_role role)
 {
-    uint64_t mask = role == SPORK_PUT ? 0xFFFF0000u : 0xFFFFu;
     uint32_t me = spork__tree_self();
     for (uint32_t i = 0; i < SPORK__TREE_SLOTS; i++) {
         uint64_t roles = atomic_load_explicit(&q->words->lines[i].roles, memory_order_acquire);
-        if ((roles & mask) == 0 || (others && id_of(roles) == me)) continue;
-        if (spork__tree_alive(id_of(roles))) return true;
+        if ((roles & mask_of(role)) != 0 && id_of(roles) != me && spork__tree_alive(id_of(roles))) return true;
     }
     return false;
+}
+
+static bool we_may(const spork_queue *q, spork_role role)
+{
+    uint64_t roles = atomic_load(&line_of(q, q->enrolled)->roles);
+    return id_of(roles) == q->enrolled && (roles & mask_of(role)) != 0;
+}
+
+/* The second step of a close, within that time. */
+static bool finish_closing(spork_queue *q, int timeout_ms)
+{
+    if (spork__ring_pass(&q->ring, timeout_ms) != SPORK_OK) return false;
+    atomic_store(&q->words->closed, CLOSED);
+    return true;
+}
+
+static bool is_closed(spork_queue *q)
+{
+    uint32_t closed = atomic_load(&q->words->closed);
+    return closed == CLOSED || (closed == CLOSING && finish_closing(q, 0));
 }
 
 static void warn_once(spork_queue *q, const char *verb, const char *role)
@@ -142,12 +166,12 @@ static void warn_once(spork_queue *q, const char *verb, const char *role)
 }
 
 /* Has the other side ended? `alone`: only this process itself could still play that role. */
-static bool deserted(const spork_queue *q, spork_role role, bool *alone)
+static bool deserted(spork_queue *q, spork_role role, bool *alone)
 {
     *alone = false;
-    if (atomic_load(&q->words->closed) == CLOSED) return true;
-    if (somebody_may(q, role, true)) return false;
-    *alone = somebody_may(q, role, false);
+    if (is_closed(q)) return true;
+    if (others_may(q, role)) return false;
+    *alone = we_may(q, role);
     return !*alone;
 }
 
@@ -575,11 +599,11 @@ spork_status spork_queue_close(spork_queue *q)
     if (status != SPORK_OK) return status;
     if (q->has_reserved)
         return spork__fail(SPORK_BAD_STATE, "spork_queue_close: room is reserved, and not yet committed");
-    atomic_store(&q->words->closed, CLOSING); /* nobody begins a put */
+    uint32_t open = 0; /* nobody begins a put; and never back from CLOSED */
+    atomic_compare_exchange_strong(&q->words->closed, &open, CLOSING);
     spork__ring_wake_all(&q->ring);
-    status = spork__ring_pass(&q->ring); /* nobody is in the middle of one */
-    if (status != SPORK_OK) return spork__fail_in(status, "spork_queue_close");
-    atomic_store(&q->words->closed, CLOSED);
+    spork__at(SPORK__AT_QUEUE_CLOSING);
+    if (!finish_closing(q, SPORK_FOREVER)) return spork__fail_in(spork_last_status(), "spork_queue_close");
     tell_of_change(q);
     return SPORK_OK;
 }
@@ -589,7 +613,7 @@ spork_status spork_queue_close(spork_queue *q)
 spork_status spork_queue_task_done(spork_queue *q)
 {
     static const char call[] = "spork_queue_task_done";
-    spork_status status = check(q, SPORK_GET, call);
+    spork_status status = check(q, 0, call); /* what was got is open also when the role was given up since */
     if (status != SPORK_OK) return status;
     if (!spork__ring_done(hands_of(q)))
         return spork__fail(SPORK_BAD_STATE, "%s: called more often than this process got a message", call);
@@ -719,7 +743,7 @@ bool spork__queue_ready(spork_queue *q, int events, bool ask)
 {
     if (events & SPORK_READ && spork__ring_ready(&q->ring, false)) return true;
     if (events & SPORK_WRITE && spork__ring_ready(&q->ring, true)) return true;
-    if (atomic_load(&q->words->closed) == CLOSED) return true;
+    if (is_closed(q)) return true;
     bool alone; /* no reason to warn: something else may end the wait */
     return ask && ((events & SPORK_READ && deserted(q, SPORK_PUT, &alone)) ||
                    (events & SPORK_WRITE && deserted(q, SPORK_GET, &alone)));

@@ -654,9 +654,9 @@ void spork__ring_put_back(spork__ring *r) { unlock(r, false); }
 
 /* ---- the rest ---- */
 
-spork_status spork__ring_pass(spork__ring *r)
+spork_status spork__ring_pass(spork__ring *r, int timeout_ms)
 {
-    spork__deadline d = {.timeout_ms = SPORK_FOREVER};
+    spork__deadline d = {.timeout_ms = timeout_ms};
     spork_status status = lock(r, true, &d);
     if (status == SPORK_OK) unlock(r, true);
     return status;

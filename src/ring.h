@@ -102,7 +102,7 @@ void spork__ring_release(spork__ring *ring, spork__ring_loan *loan, spork__ring_
 void spork__ring_put_back(spork__ring *ring);
 
 /* Waits until nobody is in the middle of a put: who was not allowed any more before this will not put after it. */
-spork_status spork__ring_pass(spork__ring *ring);
+spork_status spork__ring_pass(spork__ring *ring, int timeout_ms);
 /* The same for the puts of this process alone: those of others may be waiting for room that only we can make. */
 void spork__ring_pass_own(spork__ring *ring);
 /* Messages in it. */

@@ -456,6 +456,29 @@ TEST_F(Queue, DroppingARoleDoesNotWaitForOthersWhoWait)
     EXPECT_EQ(kClosed, get(queue));
 }
 
+TEST_F(Queue, WhoDiesInTheMiddleOfACloseHasClosed)
+{
+    Held queue;
+    Actor producer(spork_put_only(queue.get())); // could put for ever
+    EXPECT_EQ("SPORK_OK", producer.does("put 5 1"));
+    Child closer(queues_die_closing, spork_pack(queue.get()));
+    EXPECT_EQ(-9, closer.run());
+    EXPECT_EQ("SPORK_CLOSED", producer.does("put 5 2"));
+    EXPECT_EQ(bytes_of(5, 1), get(queue));
+    EXPECT_EQ(kClosed, get(queue, kWatchdogMs));
+    EXPECT_EQ(0, producer.end());
+}
+
+TEST_F(Queue, WhatWasGotCanBeDoneAfterTheRoleWasDropped)
+{
+    Held queue;
+    ASSERT_EQ(SPORK_OK, put(queue, "x"));
+    ASSERT_EQ("x", get(queue));
+    ASSERT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_GET));
+    EXPECT_EQ(SPORK_OK, spork_queue_task_done(queue)) << spork_error();
+    EXPECT_EQ(SPORK_OK, spork_queue_join(queue, 0)) << spork_error();
+}
+
 TEST_F(Queue, AMessageDoesNotDependOnItsSender)
 {
     std::vector<uint64_t> sizes = {0, 1, 7, 8, 9, 100, 65535, 65536, kMiB - 1, kMiB, kMiB + 1, 3 * kMiB, 4 * kMiB};

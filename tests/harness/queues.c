@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault.h"
 #include "queues.h"
 
 enum { WAIT_MS = 9000 };
@@ -487,4 +488,12 @@ int queues_fifty(const spork_args *args)
         if (i % 2 == 0) spork_queue_free(q[i]); /* the others go with the process */
     }
     return 0;
+}
+
+int queues_die_closing(const spork_args *args)
+{
+    spork_queue *q;
+    if (spork_unpack(args, &q) != SPORK_OK) return 100;
+    spork__point_arm(SPORK__AT_QUEUE_CLOSING, 1);
+    return spork_queue_close(q) == SPORK_OK ? 0 : 1;
 }

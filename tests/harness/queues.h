@@ -49,16 +49,17 @@ int queues_consume_here(spork_queue *queue, queues_result *result);
 /* ---- others ---- */
 
 int queues_put_sizes(
-    const spork_args *args);             /* queue, array of uint64_t, die: the n-th with seed n; exits or is killed */
-int queues_one(const spork_args *args);  /* queue, ms: sleeps so long, and puts one message of bytes, "one" */
-int queues_hold(const spork_args *args); /* queue: puts "here" as bytes, and sleeps for ever */
-int queues_count_up(const spork_args *args); /* queue: puts ints until CLOSED, and then returns 20 */
-int queues_tell(const spork_args *args);     /* queue, writer: writes the ints that it gets; 10 at the end */
-int queues_source(const spork_args *args);   /* queue: values for ever; 20 when put says CLOSED */
-int queues_filter(const spork_args *args);   /* in, out: passes on; 10 when get says CLOSED, 20 when put does */
-int queues_sink(const spork_args *args);     /* in, writer: says so after 20 messages; 10 when get says CLOSED */
-int queues_sixteen(const spork_args *args);  /* 16 queues: puts its place into each */
-int queues_two(const spork_args *args);      /* a queue twice: puts by one and gets by the other */
+    const spork_args *args);            /* queue, array of uint64_t, die: the n-th with seed n; exits or is killed */
+int queues_one(const spork_args *args); /* queue, ms: sleeps so long, and puts one message of bytes, "one" */
+int queues_die_closing(const spork_args *args); /* queue: dies between the two steps of a close */
+int queues_hold(const spork_args *args);        /* queue: puts "here" as bytes, and sleeps for ever */
+int queues_count_up(const spork_args *args);    /* queue: puts ints until CLOSED, and then returns 20 */
+int queues_tell(const spork_args *args);        /* queue, writer: writes the ints that it gets; 10 at the end */
+int queues_source(const spork_args *args);      /* queue: values for ever; 20 when put says CLOSED */
+int queues_filter(const spork_args *args);      /* in, out: passes on; 10 when get says CLOSED, 20 when put does */
+int queues_sink(const spork_args *args);        /* in, writer: says so after 20 messages; 10 when get says CLOSED */
+int queues_sixteen(const spork_args *args);     /* 16 queues: puts its place into each */
+int queues_two(const spork_args *args);         /* a queue twice: puts by one and gets by the other */
 int queues_not_shared(
     const spork_args *args);              /* address: uses that queue, which it was not given; 0 if all is refused */
 int queues_fifty(const spork_args *args); /* (): makes 50 queues and uses all of them at once */
