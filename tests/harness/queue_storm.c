@@ -209,10 +209,18 @@ static int rarest(const storm *s, bool puts)
     return best;
 }
 
+/* At the plan's points, if it has any: then those that are killed because theirs did not come by do not count. */
+static int deaths_meant(const storm *s)
+{
+    int at_points = 0;
+    for (int point = (int)s->plan->first; point <= (int)s->plan->last; point++) at_points += s->result.at[point];
+    return s->plan->first == SPORK__POINT_NONE ? s->result.deaths : at_points;
+}
+
 /* Enough deaths, and some at each point, if that comes by in any reasonable time. */
 static bool enough(const storm *s, double begin)
 {
-    if (s->result.deaths < s->plan->deaths) return false;
+    if (deaths_meant(s) < s->plan->deaths) return false;
     if (s->plan->first == SPORK__POINT_NONE || s->plan->bug != SPORK__BUG_NONE || spork_time() - begin > 30)
         return true;
     for (int point = (int)s->plan->first; point <= (int)s->plan->last; point++)
@@ -333,9 +341,11 @@ queue_result queue_storm(const queue_plan *plan)
     s->block = harness_wrap(s->memory.handle);
     s->queue = spork_queue_new(0, CAPACITY);
     if (s->queue == NULL) abort();
+    spork__plant(plan->bug); /* here too: this process may be the one that takes over from a dead one */
     rage(s);
     calm_down(s);
     take_stock(s);
+    spork__plant(SPORK__BUG_NONE);
     queue_result result = s->result;
     spork_queue_free(s->queue);
     harness_end_detach(s->block);
