@@ -97,7 +97,7 @@ static void abandon(spork__object *object, bool close)
 
 static void release(spork__object *object) { spork_connection_free(of(object)); }
 
-const spork__kind spork__connection_kind = {16, "connection", give, take, abandon, release};
+const spork__kind spork__connection_kind = {SPORK__KIND_CONNECTION, "connection", give, take, abandon, release};
 
 /* Under the lock that keeps forks away: a child must find every descriptor on the list of objects. */
 static spork_status make(bool duplex, spork_connection *made[2])
@@ -132,7 +132,7 @@ spork_status spork_pipe(spork_connection **reader, spork_connection **writer)
     spork_status status = make(false, made);
     *reader = made[0];
     *writer = made[1];
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "spork_pipe");
+    return spork__in_call(status, "spork_pipe");
 }
 
 spork_status spork_pipe_duplex(spork_connection **a, spork_connection **b)
@@ -144,7 +144,7 @@ spork_status spork_pipe_duplex(spork_connection **a, spork_connection **b)
     spork_status status = make(true, made);
     *a = made[0];
     *b = made[1];
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "spork_pipe_duplex");
+    return spork__in_call(status, "spork_pipe_duplex");
 }
 
 void spork_connection_free(spork_connection *c)
@@ -206,28 +206,17 @@ spork_status spork_connection_send_bytes(spork_connection *c, const void *data, 
     if (status != SPORK_OK) return status;
     if (data == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     status = send_message(c, data, size, NULL, 0, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
-}
-
-static bool has_objects(const spork_args *values)
-{
-    for (unsigned i = 0; i < values->count && i < SPORK_MAX_VALUES; i++)
-        if (values->items[i].kind >= SPORK__KIND_OBJECT) return true;
-    return false;
+    return spork__in_call(status, call);
 }
 
 static spork_status send_values(spork_connection *c, const spork_args *values, const spork__parcels *parcels,
                                 const spork_native *handles, size_t handle_count, int timeout_ms)
 {
-    _Alignas(16) unsigned char small[1024];
-    size_t size;
-    spork_status status = spork__values_size_with(values, parcels, &size);
+    spork__encoded message;
+    spork_status status = spork__values_encode_new(values, parcels, &message);
     if (status != SPORK_OK) return status;
-    void *encoded = size <= sizeof small ? small : spork__alloc(size, "a message");
-    if (encoded == NULL) return SPORK_NO_MEMORY;
-    status = spork__values_encode_with(values, parcels, encoded, size);
-    if (status == SPORK_OK) status = send_message(c, encoded, size, handles, handle_count, timeout_ms);
-    if (encoded != small) spork__free(encoded);
+    status = send_message(c, message.data, message.size, handles, handle_count, timeout_ms);
+    spork__encoded_free(&message);
     return status;
 }
 
@@ -254,9 +243,9 @@ spork_status spork_connection_send(spork_connection *c, spork_args values, int t
     static const char call[] = "spork_connection_send";
     spork_status status = check(c, false, call);
     if (status != SPORK_OK) return status;
-    status = has_objects(&values) ? send_objects(c, &values, timeout_ms)
-                                  : send_values(c, &values, NULL, NULL, 0, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
+    status = spork__objects_first(&values) != 0 ? send_objects(c, &values, timeout_ms)
+                                                : send_values(c, &values, NULL, NULL, 0, timeout_ms);
+    return spork__in_call(status, call);
 }
 
 /* ---- receiving ---- */
@@ -323,16 +312,7 @@ spork_status spork_connection_recv_bytes(spork_connection *c, void *buffer, size
     if (status != SPORK_OK) return status;
     if (buffer == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     status = receive_bytes(c, buffer, size, received, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
-}
-
-/* Of decoded args, whose objects are still their payloads. */
-static size_t handles_wanted(const spork_args *args)
-{
-    size_t count = 0;
-    for (unsigned i = 0; i < args->count; i++)
-        if (args->items[i].kind >= SPORK__KIND_OBJECT) count += args->items[i].unit;
-    return count;
+    return spork__in_call(status, call);
 }
 
 static spork_status receive_values(spork_connection *c, spork_args **values, int timeout_ms)
@@ -345,9 +325,9 @@ static spork_status receive_values(spork_connection *c, spork_args **values, int
     if (status == SPORK_OK) status = spork__message_reserve(m, m->have); /* a message of no bytes has no room yet */
     if (status == SPORK_OK) status = spork__os_channel_unwrap(m, &begin);
     if (status == SPORK_OK) status = spork__values_decode_with(m->data + begin, m->have - begin, &args, true);
-    if (status == SPORK_OK && handles_wanted(&args) != m->handle_count)
+    if (status == SPORK_OK && spork__objects_wanted(&args) != m->handle_count)
         status = spork__fail(SPORK_BAD_MESSAGE, "a message with %zu handles, whose objects have %zu", m->handle_count,
-                             handles_wanted(&args));
+                             spork__objects_wanted(&args));
     if (status != SPORK_OK) return status;
     /* From here on the message is taken: objects that cannot be made would be no better the next time. Its handles stay on its list until
      * the objects have them: another thread's fork would find them there, and close them in the child. */
@@ -371,7 +351,7 @@ spork_status spork_connection_recv(spork_connection *c, spork_args **values, int
     spork_status status = check(c, true, call);
     if (status != SPORK_OK) return status;
     status = receive_values(c, values, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
+    return spork__in_call(status, call);
 }
 
 spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
@@ -381,7 +361,7 @@ spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
     if (status != SPORK_OK) return status;
     if (!c->message.whole && !c->message.ended) status = spork__os_channel_poll(&c->channel, &c->message, timeout_ms);
     if (status == SPORK_TIMEOUT) return spork__fail(SPORK_TIMEOUT, "%s: nothing came in %d ms", call, timeout_ms);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
+    return spork__in_call(status, call);
 }
 
 /* ---- waiting ---- */

@@ -16,6 +16,9 @@ spork_status spork__fail_os(int64_t code, const char *format, ...) SPORK__PRINTF
 /* Puts words before the sentence: "spork_process_start(Process-1): …". Returns `status`. */
 spork_status spork__fail_in(spork_status status, const char *format, ...) SPORK__PRINTF(2, 3);
 
+/* The end of a public function: on a failure its name comes before the sentence. Returns `status`. */
+spork_status spork__in_call(spork_status status, const char *call);
+
 /* Implemented by the platform (self.c): the text and the status of a system's error code. */
 const char *spork__os_error_text(int64_t code, char *buffer, size_t size);
 spork_status spork__os_status(int64_t code);

@@ -78,6 +78,21 @@ const spork__kind *spork__kind_find(uint16_t kind)
 static spork__object *object_of(const spork_item *item) { return (spork__object *)(uintptr_t)item->as.p; }
 static bool is_object(const spork_item *item) { return item->kind >= SPORK__KIND_OBJECT; }
 
+unsigned spork__objects_first(const spork_args *args)
+{
+    for (unsigned i = 0; i < args->count && i < SPORK_MAX_VALUES; i++)
+        if (is_object(&args->items[i])) return i + 1;
+    return 0;
+}
+
+size_t spork__objects_wanted(const spork_args *args)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < args->count; i++)
+        if (is_object(&args->items[i])) count += args->items[i].unit;
+    return count;
+}
+
 static spork_status give(const spork_item *item, unsigned number, spork__parcel *parcel)
 {
     const spork__kind *kind = spork__kind_find(item->kind);

@@ -65,6 +65,11 @@ void spork__kind_add(const spork__kind *kind);
 bool spork__object_any(const spork__kind *kind, bool (*is)(const spork__object *object, const void *user),
                        const void *user);
 
+/* The number of the first argument that is an object, from 1; 0: none is. */
+unsigned spork__objects_first(const spork_args *args);
+/* How many handles the objects of decoded args need, which are still their payloads. */
+size_t spork__objects_wanted(const spork_args *args);
+
 /* How many objects are in a pack, and their parcels. SPORK_INVALID, SPORK_NOT_SHARED, naming the argument. */
 spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels, size_t *handle_count);
 /* All handles of the parcels, in order, into `handles` (room for that count). */

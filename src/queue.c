@@ -396,7 +396,7 @@ static void abandon(spork__object *object, bool close)
 
 static void release(spork__object *object) { spork_queue_free(of(object)); }
 
-const spork__kind spork__queue_kind = {17, "queue", give, take, abandon, release};
+const spork__kind spork__queue_kind = {SPORK__KIND_QUEUE, "queue", give, take, abandon, release};
 
 static void give_up_loans(spork_queue *q)
 {
@@ -431,12 +431,7 @@ static spork_status check(spork_queue *q, int role, const char *call)
                            "%s: this process may not %s: it was given the queue without that role, or has dropped it",
                            call, role == SPORK_PUT ? "put" : "get");
     status = enrol(q);
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
-}
-
-static spork_status in_call(spork_status status, const char *call)
-{
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
+    return spork__in_call(status, call);
 }
 
 static spork_status put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
@@ -455,27 +450,22 @@ spork_status spork_queue_put_bytes(spork_queue *q, const void *data, size_t size
     spork_status status = check(q, SPORK_PUT, call);
     if (status != SPORK_OK) return status;
     if (data == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
-    return in_call(put_bytes(q, data, size, timeout_ms), call);
+    return spork__in_call(put_bytes(q, data, size, timeout_ms), call);
 }
 
 static spork_status put_values(spork_queue *q, const spork_args *values, int timeout_ms)
 {
-    _Alignas(16) unsigned char small[1024];
-    size_t size;
-    for (unsigned i = 0; i < values->count && i < SPORK_MAX_VALUES; i++)
-        if (values->items[i].kind >= SPORK__KIND_OBJECT)
-            return spork__fail(
-                SPORK_UNSUPPORTED,
-                "argument %u is an object, which a queue cannot carry: who will get it is not known; use "
-                "a duplex connection",
-                i + 1);
-    spork_status status = spork__values_size(values, &size);
+    spork__encoded message;
+    unsigned object = spork__objects_first(values);
+    if (object != 0)
+        return spork__fail(SPORK_UNSUPPORTED,
+                           "argument %u is an object, which a queue cannot carry: who will get it is not known; use a "
+                           "duplex connection",
+                           object);
+    spork_status status = spork__values_encode_new(values, NULL, &message);
     if (status != SPORK_OK) return status;
-    void *encoded = size <= sizeof small ? small : spork__alloc(size, "a message");
-    if (encoded == NULL) return SPORK_NO_MEMORY;
-    status = spork__values_encode(values, encoded, size);
-    if (status == SPORK_OK) status = put_bytes(q, encoded, size, timeout_ms);
-    if (encoded != small) spork__free(encoded);
+    status = put_bytes(q, message.data, message.size, timeout_ms);
+    spork__encoded_free(&message);
     return status;
 }
 
@@ -483,7 +473,7 @@ spork_status spork_queue_put(spork_queue *q, spork_args values, int timeout_ms)
 {
     static const char call[] = "spork_queue_put";
     spork_status status = check(q, SPORK_PUT, call);
-    return status == SPORK_OK ? in_call(put_values(q, &values, timeout_ms), call) : status;
+    return status == SPORK_OK ? spork__in_call(put_values(q, &values, timeout_ms), call) : status;
 }
 
 static spork__ring_hands *hands_of(spork_queue *q) { return &line_of(q, q->enrolled)->hands; }
@@ -522,7 +512,7 @@ spork_status spork_queue_get_bytes(spork_queue *q, void *buffer, size_t size, si
     if (buffer == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     status = get_into(q, &b.sink, timeout_ms);
     if (received != NULL && (status == SPORK_OK || status == SPORK_TOO_SMALL)) *received = b.sink.size;
-    return in_call(status, call);
+    return spork__in_call(status, call);
 }
 
 typedef struct values_sink {
@@ -562,7 +552,7 @@ spork_status spork_queue_get(spork_queue *q, spork_args **values, int timeout_ms
     if (values == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *values = NULL;
     spork_status status = check(q, SPORK_GET, call);
-    return status == SPORK_OK ? in_call(get_values(q, values, timeout_ms), call) : status;
+    return status == SPORK_OK ? spork__in_call(get_values(q, values, timeout_ms), call) : status;
 }
 
 size_t spork_queue_size(const spork_queue *q)
@@ -677,7 +667,7 @@ spork_status spork_queue_reserve(spork_queue *q, size_t size, void **room, int t
     if (q->has_reserved) return spork__fail(SPORK_BAD_STATE, "%s: the last room is not yet committed", call);
     if (atomic_load(&q->words->closed)) return spork__fail(SPORK_CLOSED, "%s: the queue was closed", call);
     status = spork__ring_reserve(&q->ring, size, &q->reserved, &wait);
-    if (status != SPORK_OK) return spork__fail_in(status, call);
+    if (status != SPORK_OK) return spork__in_call(status, call);
     q->has_reserved = true;
     *room = q->reserved.data;
     return SPORK_OK;
@@ -711,7 +701,7 @@ spork_status spork_queue_peek(spork_queue *q, spork_bytes *message, int timeout_
                            call);
     if (q->has_peeked) return spork__fail(SPORK_BAD_STATE, "%s: the last message is not yet released", call);
     status = spork__ring_peek(&q->ring, &q->peeked, &wait);
-    if (status != SPORK_OK) return spork__fail_in(status, call);
+    if (status != SPORK_OK) return spork__in_call(status, call);
     q->has_peeked = true;
     *message = spork_bytes_of(q->peeked.data, q->peeked.size);
     return SPORK_OK;

@@ -43,6 +43,22 @@ static const uint64_t MAX_SIZE = (uint64_t)1 << 48;
 
 /* Its address differs in every copy of the library within a process. */
 static char copy_mark;
+spork_status spork__values_encode_new(const spork_args *args, const spork__parcels *parcels, spork__encoded *e)
+{
+    spork_status status = spork__values_size_with(args, parcels, &e->size);
+    if (status != SPORK_OK) return status;
+    e->data = e->size <= sizeof e->small ? e->small : spork__alloc(e->size, "a message");
+    if (e->data == NULL) return SPORK_NO_MEMORY;
+    status = spork__values_encode_with(args, parcels, e->data, e->size);
+    if (status != SPORK_OK) spork__encoded_free(e);
+    return status;
+}
+
+void spork__encoded_free(spork__encoded *e)
+{
+    if (e->data != e->small) spork__free(e->data);
+}
+
 void spork_args_free(spork_args *received)
 {
     if (received == NULL) return;

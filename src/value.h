@@ -25,6 +25,22 @@ spork_status spork__values_size_with(const spork_args *args, const spork__parcel
 spork_status spork__values_encode_with(const spork_args *args, const spork__parcels *parcels, void *to, size_t size);
 spork_status spork__values_decode_with(const void *from, size_t size, spork_args *args, bool with_objects);
 
+#ifdef __cplusplus
+#define SPORK__ALIGNED_16 alignas(16)
+#else
+#define SPORK__ALIGNED_16 _Alignas(16)
+#endif
+
+/* An encoded pack for the moment of a call: a small one needs no memory of its own. */
+typedef struct spork__encoded {
+    void *data;
+    size_t size;
+    SPORK__ALIGNED_16 unsigned char small[1024];
+} spork__encoded;
+/* Free it where that gave SPORK_OK. Results as spork__values_size_with; SPORK_NO_MEMORY. */
+spork_status spork__values_encode_new(const spork_args *args, const spork__parcels *parcels, spork__encoded *encoded);
+void spork__encoded_free(spork__encoded *encoded);
+
 /* A deep copy in one block; objects and pointers stay what they are. SPORK_INVALID, SPORK_TOO_LARGE, SPORK_NO_MEMORY. */
 spork_status spork__values_copy(const spork_args *args, spork_args **copy);
 void spork__values_free_copy(spork_args *copy);

@@ -10,7 +10,6 @@
 /* BOUND_MS: a queue's wake-up may be lost with a process that is killed, and a death wakes nobody; LOOK_MS: for what has no
  * handle. */
 enum { BOUND_MS = 50, LOOK_MS = 2 };
-enum { CONNECTION = 16, QUEUE = 17 };
 
 static spork_status check_process(const spork_process *p)
 {
@@ -27,8 +26,8 @@ static spork_status check(const spork_wait_item *item)
     switch (item->kind) {
     case SPORK__WAIT_NATIVE: return spork__os_check_handle(item->native);
     case SPORK__WAIT_PROCESS: return check_process(item->object);
-    case CONNECTION: return spork__connection_check_wait(item->object, item->events, "spork_wait");
-    case QUEUE: return spork__queue_check_wait(item->object, item->events, "spork_wait");
+    case SPORK__KIND_CONNECTION: return spork__connection_check_wait(item->object, item->events, "spork_wait");
+    case SPORK__KIND_QUEUE: return spork__queue_check_wait(item->object, item->events, "spork_wait");
     default: return spork__fail(SPORK_INVALID, "an item of kind %d: items are made by spork_on", item->kind);
     }
 }
@@ -38,7 +37,7 @@ static bool is_ready(const spork_wait_item *item, bool ask)
     switch (item->kind) {
     case SPORK__WAIT_NATIVE: return spork__os_is_ready(item->native, item->events);
     case SPORK__WAIT_PROCESS: return item->events & SPORK_READ && !spork_process_is_alive(item->object);
-    case CONNECTION: return spork__connection_ready(item->object, item->events);
+    case SPORK__KIND_CONNECTION: return spork__connection_ready(item->object, item->events);
     default: return spork__queue_ready(item->object, item->events, ask);
     }
 }
@@ -49,7 +48,7 @@ static spork_native handle_of(const spork_wait_item *item, bool writing)
     switch (item->kind) {
     case SPORK__WAIT_NATIVE: return item->native;
     case SPORK__WAIT_PROCESS: return writing ? SPORK__NO_HANDLE : spork_process_sentinel(item->object);
-    case CONNECTION: return spork__connection_handle(item->object, writing);
+    case SPORK__KIND_CONNECTION: return spork__connection_handle(item->object, writing);
     default: return spork__queue_announce(item->object, writing);
     }
 }
@@ -69,11 +68,11 @@ static size_t gather(const spork_wait_item *items, size_t count, spork__wait_han
 {
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
-        int bound = items[i].kind == QUEUE ? BOUND_MS : SPORK_FOREVER;
+        int bound = items[i].kind == SPORK__KIND_QUEUE ? BOUND_MS : SPORK_FOREVER;
         for (int event = SPORK_READ; event <= SPORK_WRITE; event *= 2) {
             if (!(items[i].events & event)) continue;
             handles[n] = (spork__wait_handle){.handle = handle_of(&items[i], event == SPORK_WRITE),
-                                              .for_writing = event == SPORK_WRITE && items[i].kind != QUEUE,
+                                              .for_writing = event == SPORK_WRITE && items[i].kind != SPORK__KIND_QUEUE,
                                               .item = i};
             if (handles[n].handle != SPORK__NO_HANDLE)
                 n++;
@@ -89,7 +88,7 @@ static size_t gather(const spork_wait_item *items, size_t count, spork__wait_han
 static void quieten(const spork_wait_item *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (items[i].kind != QUEUE) continue;
+        if (items[i].kind != SPORK__KIND_QUEUE) continue;
         if (items[i].events & SPORK_READ) spork__queue_quiet(items[i].object, false);
         if (items[i].events & SPORK_WRITE) spork__queue_quiet(items[i].object, true);
     }
@@ -151,8 +150,8 @@ spork_status spork_arm(spork_wait_item item, spork_native *handle)
         return spork__fail(SPORK_INVALID, "spork_arm: one event at a time has a handle");
     bool writing = item.events == SPORK_WRITE;
     if (is_ready(&item, false)) return SPORK_READY;
-    if (item.kind == QUEUE ? arm_queue(&item, writing, handle)
-                           : (*handle = handle_of(&item, writing), is_ready(&item, false))) {
+    if (item.kind == SPORK__KIND_QUEUE ? arm_queue(&item, writing, handle)
+                                       : (*handle = handle_of(&item, writing), is_ready(&item, false))) {
         *handle = SPORK__NO_HANDLE;
         return SPORK_READY;
     }

@@ -91,7 +91,9 @@ enum {
     SPORK__KIND_TEXT_INTO = 8, /* a slot only */
     SPORK__KIND_POINTER = 9,
     SPORK__KIND_BOOL = 10,  /* a slot only: takes 0 and 1 */
-    SPORK__KIND_OBJECT = 16 /* the first object */
+    SPORK__KIND_OBJECT = 16, /* the first object */
+    SPORK__KIND_CONNECTION = 16,
+    SPORK__KIND_QUEUE = 17
 };
 enum { SPORK__FLAG_MOVE = 1, SPORK__FLAG_PUT_ONLY = 2, SPORK__FLAG_GET_ONLY = 4 };
 
@@ -112,7 +114,7 @@ enum { SPORK__FLAG_MOVE = 1, SPORK__FLAG_PUT_ONLY = 2, SPORK__FLAG_GET_ONLY = 4 
     X(c, char, CHAR_MIN < 0 ? SPORK__KIND_INT : SPORK__KIND_UINT)
 
 /* The kinds of objects that can be packed: X(name, kind). Each concept that adds one adds its line here. */
-#define SPORK__OBJECTS(X) X(connection, 16) X(queue, 17)
+#define SPORK__OBJECTS(X) X(connection, SPORK__KIND_CONNECTION) X(queue, SPORK__KIND_QUEUE)
 
 #ifdef __cplusplus
 extern "C" {

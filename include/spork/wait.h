@@ -69,8 +69,8 @@ static inline spork_wait_item spork__on_process(spork_process *p)
 {
     return spork__on(SPORK__WAIT_PROCESS, p, -1, SPORK_READ);
 }
-static inline spork_wait_item spork__on_connection(spork_connection *c) { return spork__on(16, c, -1, SPORK_READ); }
-static inline spork_wait_item spork__on_queue(spork_queue *q) { return spork__on(17, q, -1, SPORK_READ); }
+static inline spork_wait_item spork__on_connection(spork_connection *c) { return spork__on(SPORK__KIND_CONNECTION, c, -1, SPORK_READ); }
+static inline spork_wait_item spork__on_queue(spork_queue *q) { return spork__on(SPORK__KIND_QUEUE, q, -1, SPORK_READ); }
 /** A descriptor, or a handle that can be waited on (Windows: `events` does not matter). */
 static inline spork_wait_item spork_on_native(spork_native native, int events)
 {

@@ -90,14 +90,8 @@ void spork__os_channel_close(spork__channel *channel)
 /* False: the time is over. */
 static bool wait_for(int fd, short events, spork__deadline *d)
 {
-    for (;;) {
-        int left = spork__deadline_left(d);
-        if (left == 0) return false;
-        struct pollfd p = {.fd = fd, .events = events};
-        int n = poll(&p, 1, left);
-        if (n > 0) return true;
-        if (n < 0 && errno != EINTR) spork__os_sleep(1); /* ENOMEM: for the moment */
-    }
+    struct pollfd p = {.fd = fd, .events = events};
+    return spork__fd_poll(&p, 1, d);
 }
 
 static bool would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS; }
@@ -133,24 +127,14 @@ static ssize_t send_some(const spork__channel *channel, struct iovec *pieces, in
         struct cmsghdr align;
         char room[CMSG_SPACE(sizeof(int) * SPORK__MESSAGE_HANDLES)];
     } control;
+    int fds[SPORK__MESSAGE_HANDLES];
     if (channel->in != channel->out) return write_quietly((int)channel->out, pieces, count);
     struct msghdr message;
     memset(&message, 0, sizeof message);
     message.msg_iov = pieces;
     message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
-    if (handle_count > 0) {
-        memset(&control, 0, CMSG_SPACE(sizeof(int) * handle_count));
-        message.msg_control = control.room;
-        message.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * handle_count);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * handle_count);
-        for (size_t i = 0; i < handle_count; i++) {
-            int fd = (int)handles[i];
-            memcpy(CMSG_DATA(c) + i * sizeof fd, &fd, sizeof fd);
-        }
-    }
+    for (size_t i = 0; i < handle_count; i++) fds[i] = (int)handles[i];
+    spork__rights_put(&message, control.room, fds, handle_count);
     return SPORK__SYS(sendmsg((int)channel->out, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
@@ -206,19 +190,10 @@ spork_status spork__os_channel_send(spork__channel *channel, const void *data, s
 
 static void take_descriptors(struct msghdr *message, spork__message *into)
 {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            fd = spork__fd_cloexec(spork__fd_private(fd));
-            if (into->handle_count < SPORK__MESSAGE_HANDLES)
-                into->handles[into->handle_count++] = fd;
-            else
-                spork__fd_close(fd);
-        }
-    }
+    int fds[SPORK__MESSAGE_HANDLES];
+    size_t count = 0;
+    spork__rights_take(message, fds, SPORK__MESSAGE_HANDLES - into->handle_count, &count);
+    for (size_t i = 0; i < count; i++) into->handles[into->handle_count++] = fds[i];
 }
 
 /* Descriptors come with a message's first bytes, and are on the message's list before any fork can copy them. */
@@ -325,16 +300,10 @@ spork_status spork__os_channel_unwrap(spork__message *message, size_t *begin)
     return SPORK_OK;
 }
 
-static bool is_ready(spork_native fd, short events)
-{
-    struct pollfd p = {.fd = (int)fd, .events = events};
-    return poll(&p, 1, 0) > 0;
-}
-
 bool spork__os_channel_ready(spork__channel *channel, spork__message *m, bool sending)
 {
     (void)m;
-    return sending ? is_ready(channel->out, POLLOUT) : is_ready(channel->in, POLLIN);
+    return sending ? spork__os_is_ready(channel->out, SPORK_WRITE) : spork__os_is_ready(channel->in, SPORK_READ);
 }
 
 spork_native spork__os_channel_handle(spork__channel *channel, spork__message *m, bool sending)
@@ -348,8 +317,6 @@ void spork__os_channel_settle(spork__channel *channel, spork__message *m) { (voi
 spork_status spork__os_channel_poll(spork__channel *channel, spork__message *m, int timeout_ms)
 {
     spork__deadline d = {.timeout_ms = timeout_ms};
-    struct pollfd p = {.fd = (int)channel->in, .events = POLLIN};
     (void)m;
-    if (timeout_ms == 0) return poll(&p, 1, 0) > 0 ? SPORK_OK : SPORK_TIMEOUT;
     return wait_for((int)channel->in, POLLIN, &d) ? SPORK_OK : SPORK_TIMEOUT;
 }

@@ -59,15 +59,7 @@ int spork__socket_send(int fd, const void *data, size_t size, const int *fds, si
         memset(&message, 0, sizeof message);
         message.msg_iov = &piece;
         message.msg_iovlen = 1;
-        if (fd_count > 0) {
-            message.msg_control = control.room;
-            message.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * fd_count);
-            struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-            c->cmsg_level = SOL_SOCKET;
-            c->cmsg_type = SCM_RIGHTS;
-            c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * fd_count);
-            memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
-        }
+        spork__rights_put(&message, control.room, fds, fd_count);
 #ifdef MSG_NOSIGNAL
         ssize_t n = SPORK__SYS(sendmsg(fd, &message, MSG_NOSIGNAL));
 #else
@@ -80,22 +72,6 @@ int spork__socket_send(int fd, const void *data, size_t size, const int *fds, si
         fd_count = 0; /* they went with the first byte */
     }
     return 0;
-}
-
-static void take_fds(struct msghdr *message, int *fds, size_t room, size_t *count)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            if (*count < room)
-                fds[(*count)++] = spork__fd_private(fd);
-            else
-                close(fd);
-        }
-    }
 }
 
 int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_count)
@@ -121,7 +97,7 @@ int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_
         ssize_t n = SPORK__SYS(recvmsg(fd, &message, 0));
 #endif
         if (n < 0 && errno == EINTR) continue;
-        if (n >= 0) take_fds(&message, fds, room, fd_count);
+        if (n >= 0) spork__rights_take(&message, fds, room, fd_count);
         if (n >= 0 && message.msg_flags & MSG_CTRUNC) {
             errno = EBADMSG; /* this process had no room for them: they are lost */
             return -1;

@@ -92,18 +92,21 @@ int spork__fd_read(int fd, void *data, size_t size)
     return 1;
 }
 
+bool spork__fd_poll(struct pollfd *fds, size_t count, spork__deadline *d)
+{
+    for (;;) {
+        int left = spork__deadline_left(d), n = poll(fds, (nfds_t)count, left);
+        if (n > 0) return true;
+        if (left == 0) return false;
+        if (n < 0 && errno != EINTR) spork__os_sleep(1); /* ENOMEM: for the moment */
+    }
+}
+
 int spork__fd_wait(int first, int second, int timeout_ms)
 {
-    uint64_t until = spork__os_now() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
+    spork__deadline d = {.timeout_ms = timeout_ms};
     struct pollfd p[2] = {{.fd = first, .events = POLLIN}, {.fd = second, .events = POLLIN}};
-    for (int left = timeout_ms;;) {
-        int n = poll(p, 2, left);
-        if (n > 0) return (p[0].revents != 0) | (p[1].revents != 0) << 1;
-        uint64_t now = spork__os_now();
-        if (timeout_ms >= 0 && now >= until) return 0;
-        if (timeout_ms >= 0) left = (int)((until - now + 999999) / 1000000); /* up: not awake before the time */
-        if (n < 0 && errno != EINTR) spork__os_sleep(1);                     /* ENOMEM: for the moment */
-    }
+    return spork__fd_poll(p, 2, &d) ? (p[0].revents != 0) | (p[1].revents != 0) << 1 : 0;
 }
 
 /* ---- blocks ---- */

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "deadline.h"
 #include "error.h"
 #include "fault.h"
 #include "platform.h"
@@ -26,8 +27,18 @@ int spork__fd_pipe(int ends[2]);                            /* 0 or -1 with errn
 int spork__fd_close(int fd);                                /* returns -1; -1 is fine */
 int spork__fd_write(int fd, const void *data, size_t size); /* whole; 0 or -1. No SIGPIPE on sockets only */
 int spork__fd_read(int fd, void *data, size_t size); /* whole: 1; end of file before the first byte: 0; else -1 */
+/* poll, whole: false when the time is over. */
+struct pollfd;
+bool spork__fd_poll(struct pollfd *fds, size_t count, spork__deadline *deadline);
 /* Waits until one of two descriptors (-1: none) is readable. Bits 1 and 2; 0: timed out. */
 int spork__fd_wait(int first, int second, int timeout_ms);
+
+/* ---- rights.c: descriptors beside bytes on a socket ---- */
+struct msghdr;
+/* Into a message that has none; `room`: CMSG_SPACE of them. */
+void spork__rights_put(struct msghdr *message, void *room, const int *fds, size_t count);
+/* Out of one: adds to the list, private; those for which it has no room are closed. */
+void spork__rights_take(struct msghdr *message, int *fds, size_t room, size_t *count);
 
 /* ---- exit.c's alternatives: the end of our own children ---- */
 spork_native spork__exit_open(int pid);

@@ -1,0 +1,34 @@
+/* Descriptors that travel beside bytes over a socket (SCM_RIGHTS). */
+#include "os.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+void spork__rights_put(struct msghdr *message, void *room, const int *fds, size_t count)
+{
+    if (count == 0) return;
+    memset(room, 0, CMSG_SPACE(sizeof(int) * count));
+    message->msg_control = room;
+    message->msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * count);
+    struct cmsghdr *c = CMSG_FIRSTHDR(message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * count);
+    memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
+}
+
+void spork__rights_take(struct msghdr *message, int *fds, size_t room, size_t *count)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (*count < room)
+                fds[(*count)++] = spork__fd_cloexec(spork__fd_private(fd));
+            else
+                spork__fd_close(fd);
+        }
+    }
+}
