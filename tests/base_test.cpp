@@ -62,7 +62,7 @@ int exitcode_of(spork_target target)
 }
 
 #define POSIX_ONLY()                                                                                                   \
-    if (!has_fork()) GTEST_SKIP() << "there is no fork here"
+    if (!has_fork()) GTEST_SKIP() << "this system has no fork, which this is about"
 bool has_fork()
 {
     spork_status status = spork_set_start_method(SPORK_FORK);
@@ -441,7 +441,7 @@ TEST(Pid, IsTheSystems) { EXPECT_EQ(basics_system_pid(), spork_getpid()); }
 
 TEST(Pid, ParentIsTheSystemsInAProgramThatAUserStarted)
 {
-    if (basics_system_parent() == 0) GTEST_SKIP() << "the system does not tell";
+    if (basics_system_parent() == 0) GTEST_SKIP() << "Windows remembers a parent by its number only, which may be another's by now";
     EXPECT_EQ(basics_system_parent(), spork_getppid());
 }
 

@@ -91,6 +91,7 @@ class Fault : public testing::TestWithParam<Case> {
         faults_books now = faults_now();
         EXPECT_EQ(before.allocated, now.allocated) << "blocks of memory";
         EXPECT_EQ(before.descriptors, now.descriptors) << "descriptors";
+        EXPECT_EQ(before.mappings, now.mappings) << "pieces of shared memory";
         EXPECT_EQ(before.zombies, now.zombies);
         EXPECT_EQ(before.ends, now.ends);
     }

@@ -2038,7 +2038,7 @@ TEST_F(Queue, OneQueueTwiceInOnePack)
 TEST_F(Queue, ManyQueuesLeaveNothingBehind)
 {
     const long blocks = spork__allocated();
-    const int descriptors = harness_descriptors(nullptr, 0);
+    const int descriptors = harness_descriptors(nullptr, 0), mappings = harness_mappings();
     for (int i = 0; i < 200; i++) {
         Held queue(static_cast<size_t>(i % 3), i % 2 == 0 ? 0 : 8 * kMiB);
         ASSERT_EQ(SPORK_OK, put(queue, bytes_of(100), 0)) << spork_error();
@@ -2050,6 +2050,7 @@ TEST_F(Queue, ManyQueuesLeaveNothingBehind)
         }
     }
     EXPECT_EQ(descriptors, harness_descriptors(nullptr, 0));
+    EXPECT_EQ(mappings, harness_mappings());
     EXPECT_EQ(blocks, spork__allocated());
 }
 

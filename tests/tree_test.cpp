@@ -185,7 +185,7 @@ TEST(Tree, AKilledChildIsDead)
 
 TEST(Tree, AForkThatSporkKnowsNothingOfIsAParticipantOfItsOwn)
 {
-    if (!has_fork()) GTEST_SKIP() << "there is no fork here";
+    if (!has_fork()) GTEST_SKIP() << "this system has no fork, which this is about";
     uint32_t self = spork__tree_self(), id = 0;
     harness_end *reader = nullptr, *writer = nullptr;
     ASSERT_TRUE(harness_pipe(&reader, &writer));

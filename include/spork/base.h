@@ -111,6 +111,7 @@ SPORK_API int64_t spork_last_os_error(void);
  * to stderr and ends the process with exit code 70. For examples, tools and tests.
  */
 #define SPORK_MUST(call) spork__must((call), __FILE__, __LINE__)
+/** What SPORK_MUST calls. */
 SPORK_API void spork__must(spork_status status, const char *file, int line);
 
 /* ---- starting and ending -------------------------------------------------------------------------------------- */
@@ -170,6 +171,7 @@ SPORK_API void spork_set_log(spork_log_level level, spork_log_fn fn, void *user)
 
 /** The library's version, "0.1.0". Compare with SPORK_VERSION_NUMBER by spork_version_number(). */
 SPORK_API const char *spork_version(void);
+/** The same of the library that runs: may be newer than the headers. Thread-safe. */
 SPORK_API int spork_version_number(void);
 
 /** This process' id, as the system has it now (never cached: right after any kind of fork). */

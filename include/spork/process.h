@@ -118,6 +118,7 @@ SPORK_API spork_process *spork_process_new(spork_target target, spork_args args)
  * @return as spork_process_new; also NULL with SPORK_UNSUPPORTED for a method or a limit that this system lacks.
  */
 #define spork_process_new_with(options) spork__process_new((options), sizeof *(options))
+/** What spork_process_new_with calls; `size` tells which options this program was compiled with. */
 SPORK_API spork_process *spork__process_new(const spork_process_options *options, size_t size);
 
 /**

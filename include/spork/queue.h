@@ -66,9 +66,10 @@ typedef struct spork_queue_options {
 
 /** A queue; NULL with a sentence: SPORK_NO_SPACE, SPORK_NO_MEMORY, SPORK_TOO_LARGE. `capacity` in bytes, 0, 0: 1 MiB bounds it. */
 SPORK_API spork_queue *spork_queue_new(size_t max_messages, size_t capacity);
-SPORK_API spork_queue *spork__queue_new(const spork_queue_options *options, size_t size);
 /** The same with options: `spork_queue_new_with(&options)`. */
 #define spork_queue_new_with(options) spork__queue_new((options), sizeof *(options))
+/** What spork_queue_new_with calls; `size` tells which options this program was compiled with. */
+SPORK_API spork_queue *spork__queue_new(const spork_queue_options *options, size_t size);
 
 /** Pack: the receiver may only put; the end is seen when all such are gone. */
 #define spork_put_only(queue) spork__flag(spork__as_queue(queue), SPORK__FLAG_PUT_ONLY)

@@ -215,7 +215,9 @@ static inline spork_bytes spork_bytes_of(const void *data, size_t size)
 /** Makes an unpacked object yours: it outlives its args, and you free it. SPORK_INVALID: not an unpacked object. */
 #define spork_keep(object) spork__keep(spork__as(object))
 
+/** What spork_unpack calls. */
 SPORK_API spork_status spork__unpack(const spork_args *args, size_t count, const spork_slot *slots);
+/** What spork_keep calls. */
 SPORK_API spork_status spork__keep(spork_item object);
 
 /** Frees args that were received (spork_connection_recv …), and the objects in them that were not kept. NULL is fine. */

@@ -43,7 +43,8 @@ static int target(const spork_args *args)
     harness_end *writer;
     for (int i = 0; i < SPORK__FAULT_DOORS; i++) calls[i] = spork__fault_count((spork__fault_door)i);
     disarm();
-    if (spork_unpack(args, harness_take(&writer), &door, &nth, &expected, &bulk) != SPORK_OK) return FAULTS_NO_ARGUMENTS;
+    if (spork_unpack(args, harness_take(&writer), &door, &nth, &expected, &bulk) != SPORK_OK)
+        return FAULTS_NO_ARGUMENTS;
     if (!harness_write(writer, nth > 0 && calls[door] >= nth ? "f" : "q", 1)) return FAULTS_NO_ARGUMENTS;
     return streams() == expected ? FAULTS_FINE : FAULTS_NO_STREAM;
 }
@@ -55,8 +56,8 @@ static spork_process *make(const faults_plan *plan, harness_end *writer)
     memset(&options, 0, sizeof options);
     options.target = target;
     long inherited = plan->method == SPORK_FORK ? plan->nth : 0; /* other children count their own calls */
-    options.args = spork_pack(harness_give(writer), (int)plan->door, inherited, streams(),
-                              spork_bytes_of(bulk, plan->bulk));
+    options.args =
+        spork_pack(harness_give(writer), (int)plan->door, inherited, streams(), spork_bytes_of(bulk, plan->bulk));
     options.name = "Faulty";
     options.method = plan->method;
     if (plan->limits) options.max_files = 200;
@@ -98,7 +99,8 @@ faults_result faults_start(const faults_plan *plan)
 
 faults_books faults_now(void)
 {
-    faults_books books = {spork__allocated(), harness_descriptors(NULL, 0), harness_zombies(), harness_ends()};
+    faults_books books = {spork__allocated(), harness_descriptors(NULL, 0), harness_mappings(), harness_zombies(),
+                          harness_ends()};
     return books;
 }
 

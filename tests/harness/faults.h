@@ -40,7 +40,7 @@ faults_result faults_start(const faults_plan *plan);
 /* What must be the same afterwards. */
 typedef struct faults_books {
     long allocated;
-    int descriptors, zombies, ends;
+    int descriptors, mappings, zombies, ends;
 } faults_books;
 faults_books faults_now(void);
 

@@ -20,6 +20,10 @@ int harness_rounds(int full);
 
 /* Open descriptors (POSIX) or the number of handles (Windows, list stays empty). */
 int harness_descriptors(int *list, int room);
+/* Another handle for the same thing. */
+spork_native harness_copy(spork_native handle);
+/* Mapped shared memory, in pieces of the address space; 0 where the system does not tell. */
+int harness_mappings(void);
 /* Children that ended and were not reaped. 0 on Windows. */
 int harness_zombies(void);
 long harness_rss_kib(void);

@@ -165,6 +165,23 @@ int harness_descriptors(int *list, int room)
     return (int)count;
 }
 
+spork_native harness_copy(spork_native handle)
+{
+    HANDLE copy = NULL, self = GetCurrentProcess();
+    DuplicateHandle(self, (HANDLE)(intptr_t)handle, self, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS);
+    return (intptr_t)copy;
+}
+
+int harness_mappings(void)
+{
+    int count = 0;
+    MEMORY_BASIC_INFORMATION piece;
+    for (char *at = NULL; VirtualQuery(at, &piece, sizeof piece) == sizeof piece;
+         at = (char *)piece.BaseAddress + piece.RegionSize)
+        count += piece.State == MEM_COMMIT && piece.Type == MEM_MAPPED;
+    return count;
+}
+
 int harness_zombies(void) { return 0; }
 
 long harness_rss_kib(void)
@@ -302,6 +319,19 @@ int harness_descriptors(int *list, int room)
         count++;
     }
     closedir(d);
+    return count;
+}
+
+spork_native harness_copy(spork_native handle) { return fcntl((int)handle, F_DUPFD_CLOEXEC, 0); }
+
+int harness_mappings(void)
+{
+    char line[512];
+    int count = 0;
+    FILE *f = fopen("/proc/self/maps", "r");
+    if (f == NULL) return 0;
+    while (fgets(line, sizeof line, f) != NULL) count += strstr(line, "spork") && strstr(line, "(deleted)");
+    fclose(f);
     return count;
 }
 
