@@ -51,5 +51,18 @@ static inline void spork__bell_ring(spork__bell *bell, const spork__ear *ear)
     if (seen & SPORK__BELL_MARKS) spork__bell_wake(bell, ear, seen);
 }
 
+/* The same where an atomic read-modify-write of this thread, of whatever word, stands between the change and this. An x86 has then
+ * ordered the two already, and a load will do. */
+static inline void spork__bell_ring_late(spork__bell *bell, const spork__ear *ear)
+{
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64) || defined(_M_IX86)
+    atomic_signal_fence(memory_order_seq_cst); /* no more than: the compiler must not change their order */
+    uint32_t seen = atomic_load_explicit(&bell->word, memory_order_seq_cst);
+    if (seen & SPORK__BELL_MARKS) spork__bell_wake(bell, ear, seen);
+#else
+    spork__bell_ring(bell, ear);
+#endif
+}
+
 #endif
 #endif

@@ -108,11 +108,6 @@ spork_status spork__fail_in(spork_status status, const char *format, ...)
     return status;
 }
 
-spork_status spork__in_call(spork_status status, const char *call)
-{
-    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
-}
-
 void spork__must(spork_status status, const char *file, int line)
 {
     if (status == SPORK_OK) return;

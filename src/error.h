@@ -17,7 +17,10 @@ spork_status spork__fail_os(int64_t code, const char *format, ...) SPORK__PRINTF
 spork_status spork__fail_in(spork_status status, const char *format, ...) SPORK__PRINTF(2, 3);
 
 /* The end of a public function: on a failure its name comes before the sentence. Returns `status`. */
-spork_status spork__in_call(spork_status status, const char *call);
+static inline spork_status spork__in_call(spork_status status, const char *call)
+{
+    return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
+}
 
 /* Implemented by the platform (self.c): the text and the status of a system's error code. */
 const char *spork__os_error_text(int64_t code, char *buffer, size_t size);

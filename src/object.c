@@ -33,7 +33,7 @@ void spork__object_untrack(spork__object *object)
     spork__os_unlock(SPORK__LOCK_OBJECTS);
 }
 
-spork_status spork__object_check(const spork__object *object, const spork__kind *kind, const char *call)
+spork_status spork__object_refuse(const spork__object *object, const spork__kind *kind, const char *call)
 {
     if (object == NULL) return SPORK_INVALID; /* the sentence of the constructor that failed says more */
     if (object->kind != kind)

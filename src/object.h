@@ -53,9 +53,15 @@ struct spork__object {
 /* Every object, from its making to its release. */
 void spork__object_track(spork__object *object, const spork__kind *kind);
 void spork__object_untrack(spork__object *object);
+/* What is wrong with an object that fails the check. */
+spork_status spork__object_refuse(const spork__object *object, const spork__kind *kind, const char *call);
 /* SPORK_OK; SPORK_INVALID (NULL: keeps the sentence; another kind); SPORK_NOT_SHARED. `call` is the public name, for the
  * sentence. The entry check of every public function of an object. */
-spork_status spork__object_check(const spork__object *object, const spork__kind *kind, const char *call);
+static inline spork_status spork__object_check(const spork__object *object, const spork__kind *kind, const char *call)
+{
+    return object != NULL && object->kind == kind && !object->not_shared ? SPORK_OK
+                                                                         : spork__object_refuse(object, kind, call);
+}
 
 /* The kind with that number; NULL. A concept makes its kind known once, before its first object. */
 const spork__kind *spork__kind_find(uint16_t kind);

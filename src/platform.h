@@ -21,6 +21,8 @@ extern "C" {
 /* Nanoseconds of a clock that only goes forward, alike in all processes. Cannot fail. */
 uint64_t spork__os_now(void);
 void spork__os_sleep(int ms);
+/* Gives up the CPU for some 50 to 100 us; returns at once where so short a sleep cannot be had (Windows). */
+void spork__os_nap(void);
 
 /* ---- lock.c: the locks of this process ------------------------------------------------------------------------- */
 

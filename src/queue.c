@@ -607,7 +607,7 @@ spork_status spork_queue_task_done(spork_queue *q)
     if (status != SPORK_OK) return status;
     if (!spork__ring_done(hands_of(q)))
         return spork__fail(SPORK_BAD_STATE, "%s: called more often than this process got a message", call);
-    spork__bell_ring(&q->words->done_bell, &q->done_ear);
+    spork__bell_ring_late(&q->words->done_bell, &q->done_ear);
     return SPORK_OK;
 }
 

@@ -9,6 +9,12 @@ uint64_t spork__os_now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+void spork__os_nap(void)
+{
+    static const struct timespec moment = {0, 30000}; /* and what the timer adds, 50 us on Linux */
+    nanosleep(&moment, NULL);                         /* a signal may end it */
+}
+
 void spork__os_sleep(int ms)
 {
     struct timespec left;
