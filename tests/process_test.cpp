@@ -492,6 +492,23 @@ TEST(Process, OverItsMemoryLimitIsTold)
     EXPECT_NE(nullptr, strstr(spork_error(), "memory")) << spork_error();
 }
 
+TEST(Process, WhatNobodyTouchedDoesNotCountAgainstItsMemoryLimit)
+{
+    if (harness_instrumented()) GTEST_SKIP() << "a sanitizer's own memory is far above the limit";
+    for (uint64_t mib : {16, 128}) {
+        void *ours = malloc(56 << 20); // as a pool of threads leaves its stacks
+        ASSERT_NE(nullptr, ours);
+        spork_process_options o = options_for(target_memory, spork_pack(mib << 20));
+        Child child(limited(o, static_cast<uint64_t>(64) << 20, 0, 0));
+        if (child.get() != nullptr) {
+            EXPECT_EQ(mib > 64 ? 1 : 0, child.run());
+            EXPECT_EQ(mib > 64 ? SPORK_OVER_LIMIT : SPORK_OK, spork_process_outcome(child.get())) << spork_error();
+        }
+        free(ours);
+        if (child.get() == nullptr) GTEST_SKIP() << "this system does not limit memory: " << spork_error();
+    }
+}
+
 TEST(Process, WithinItsMemoryLimitNothingHappens)
 {
     if (harness_instrumented()) GTEST_SKIP() << "a sanitizer's own memory is far above the limit";

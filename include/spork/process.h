@@ -96,7 +96,8 @@ typedef struct spork_process_options {
     size_t self_size;
 
     /** Limits; 0 is none. Where the system cannot enforce one, spork_process_new_with gives NULL with SPORK_UNSUPPORTED. */
-    uint64_t max_memory; /**< bytes of private memory: allocating more fails (Linux: RLIMIT_DATA; Windows: job) */
+    uint64_t max_memory; /**< bytes of private memory: allocating more fails (Linux: RLIMIT_DATA; Windows: job); what the parent mapped
+                              and never touched does not count */
     uint64_t max_cpu_ms; /**< CPU time, rounded up to seconds on POSIX; then it dies with -24 (SIGXCPU) everywhere */
     unsigned max_files;  /**< descriptors open at once, the inherited ones included (not on Windows) */
 
