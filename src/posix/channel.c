@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -98,27 +99,55 @@ static bool would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK |
 
 /* ---- sending ---- */
 
-/* Without a SIGPIPE. Where a descriptor cannot be told to raise none, it is held back for the call and taken away after it. */
+/* Each without a SIGPIPE: the descriptor was told to raise none, or the call is, or it is held back for the call and taken away after it. */
+#ifdef F_SETNOSIGPIPE
 static ssize_t write_quietly(int fd, const struct iovec *pieces, int count)
 {
-#ifdef F_SETNOSIGPIPE
     return SPORK__SYS(writev(fd, pieces, count));
+}
 #else
+#if SPORK_HAVE_PWRITEV2
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x100 /* Linux 6.18; earlier ones say that they do not know it */
+#endif
+
+/* False: this system cannot, and nothing was written. */
+static bool write_without_signal(int fd, const struct iovec *pieces, int count, ssize_t *written)
+{
+    static atomic_bool cannot;
+    if (atomic_load_explicit(&cannot, memory_order_relaxed)) return false;
+    *written = SPORK__SYS(pwritev2(fd, pieces, count, -1, RWF_NOSIGNAL));
+    bool known = *written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != EPERM);
+    if (!known) atomic_store_explicit(&cannot, true, memory_order_relaxed);
+    return known;
+}
+#else
+static bool write_without_signal(int fd, const struct iovec *pieces, int count, ssize_t *written)
+{
+    (void)fd, (void)pieces, (void)count, (void)written;
+    return false;
+}
+#endif
+
+static ssize_t write_quietly(int fd, const struct iovec *pieces, int count)
+{
+    ssize_t n;
     sigset_t sigpipe, before, pending;
+    if (write_without_signal(fd, pieces, count, &n)) return n;
     sigemptyset(&sigpipe);
     sigaddset(&sigpipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
     bool held = sigismember(&before, SIGPIPE) == 1, was_pending = false; /* by the program itself */
     if (held && sigpending(&pending) == 0) was_pending = sigismember(&pending, SIGPIPE) == 1;
-    ssize_t n = SPORK__SYS(writev(fd, pieces, count));
+    n = SPORK__SYS(writev(fd, pieces, count));
     int code = errno;
     if (n < 0 && code == EPIPE && !was_pending)
         while (sigtimedwait(&sigpipe, NULL, &(struct timespec){0, 0}) < 0 && errno == EINTR) {}
     if (!held) pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = code;
     return n;
-#endif
 }
+#endif
 
 static ssize_t send_some(const spork__channel *channel, struct iovec *pieces, int count, const spork_native *handles,
                          size_t handle_count)
