@@ -9,15 +9,7 @@
 #include <unistd.h>
 #endif
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__, #condition, spork_error());                \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#include "expect.h"
 
 enum { ROOM = 1 << 16 };
 

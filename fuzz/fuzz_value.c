@@ -6,17 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "value.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__, #condition, spork_error());                \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static volatile unsigned sink;
 
