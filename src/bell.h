@@ -43,6 +43,12 @@ void spork__bell_quiet(const spork__ear *ear);
  * be lost with a process that is killed. */
 void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket, int ms);
 
+/* Has somebody announced itself since the last ring? */
+static inline bool spork__bell_awaited(const spork__bell *bell)
+{
+    return (atomic_load_explicit(&bell->word, memory_order_relaxed) & SPORK__BELL_MARKS) != 0;
+}
+
 void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen);
 /* After the change. Wakes all who sleep. */
 static inline void spork__bell_ring(spork__bell *bell, const spork__ear *ear)

@@ -743,4 +743,9 @@ spork_native spork__queue_announce(spork_queue *q, bool putting) { return spork_
 void spork__queue_quiet(spork_queue *q, bool putting) { spork__ring_quiet(&q->ring, putting); }
 void spork__queue_call(spork_queue *q, bool putting) { spork__ring_call(&q->ring, putting); }
 
+bool spork__queue_awaited(const spork_queue *q, int role)
+{
+    return role == 0 ? spork__bell_awaited(&q->words->done_bell) : spork__ring_awaited(&q->ring, role == SPORK_PUT);
+}
+
 size_t spork__queue_tidy(spork_queue *q) { return spork__ring_tidy(&q->ring); }

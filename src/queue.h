@@ -20,6 +20,10 @@ spork_native spork__queue_announce(spork_queue *queue, bool putting);
 void spork__queue_quiet(spork_queue *queue, bool putting);
 void spork__queue_call(spork_queue *queue, bool putting);
 
+/* Whether somebody has announced that it is about to sleep until there is something to get (SPORK_GET), room to put (SPORK_PUT), or all
+ * is done (0), and nobody has woken it since. For tests. */
+bool spork__queue_awaited(const spork_queue *queue, int role);
+
 /* Takes back what dead processes had in hands. Extents of large messages that are left, of the queue's and of living
  * processes'. For tests. */
 size_t spork__queue_tidy(spork_queue *queue);

@@ -707,6 +707,11 @@ void spork__ring_wake_all(spork__ring *r)
     spork__bell_ring(&r->words->data_bell, ear_of(r, false));
 }
 
+bool spork__ring_awaited(const spork__ring *r, bool putting)
+{
+    return spork__bell_awaited(putting ? &r->words->room_bell : &r->words->data_bell);
+}
+
 size_t spork__ring_tidy(spork__ring *r)
 {
     uint64_t bytes;

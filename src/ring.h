@@ -117,6 +117,8 @@ void spork__ring_quiet(spork__ring *ring, bool putting);
 void spork__ring_call(spork__ring *ring, bool putting);
 /* Wakes all who sleep, to look around. */
 void spork__ring_wake_all(spork__ring *ring);
+/* Whether somebody of that side has announced a sleep, and was not woken since. For tests. */
+bool spork__ring_awaited(const spork__ring *ring, bool putting);
 /* Takes what the dead had in hands back into the arena; extents that are left. */
 size_t spork__ring_tidy(spork__ring *ring);
 

@@ -485,7 +485,7 @@ TEST(Fork, ReturnsTwiceAndNothingIsPrintedTwice)
 
 TEST(Fork, IsRefusedWithTheWayOutWhereThereIsNone)
 {
-    if (has_fork()) GTEST_SKIP() << "there is a fork here";
+    if (has_fork()) GTEST_SKIP() << "this system has a fork: nothing is refused";
     Outcome r = outcome_of("fork", "");
     EXPECT_EQ(0, r.exitcode);
     EXPECT_TRUE(matches(r.output, "half a line, -1 SPORK_UNSUPPORTED spork_fork: *spork_process_new")) << r.output;

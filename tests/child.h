@@ -6,8 +6,11 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <random>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "harness/harness.h"
@@ -55,6 +58,22 @@ class Child {
 
   private:
     spork_process *process_;
+};
+
+// A thread that is joined at the end of its scope, even when an assertion ends the test.
+class Thread {
+  public:
+    explicit Thread(std::function<void()> fn) : thread_(std::move(fn)) {}
+    ~Thread() { join(); }
+    Thread(const Thread &) = delete;
+    Thread &operator=(const Thread &) = delete;
+    void join()
+    {
+        if (thread_.joinable()) thread_.join();
+    }
+
+  private:
+    std::thread thread_;
 };
 
 // A pipe of the harness whose ends go with the scope.

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "alloc.h"
+#include "books.h"
 #include "child.h"
 #include "fault.h"
 #include "harness/connections.h"
@@ -147,19 +148,9 @@ std::vector<size_t> sizes()
     return all;
 }
 
-// ---- the log, and what must be as it was after each test ----
+// ---- the tests ----
 
-std::mutex lines_lock;
-std::vector<std::string> lines;
-
-void keep_line(spork_log_level, const char *, int, const char *text, void *)
-{
-    std::lock_guard<std::mutex> lock(lines_lock);
-    // A fork beside threads is another story; under ThreadSanitizer there is always one more.
-    if (strncmp(text, "fork in a program", 17) != 0) lines.emplace_back(text);
-}
-
-class Connection : public testing::Test {
+class Connection : public Books {
   protected:
     void SetUp() override
     {
@@ -174,47 +165,8 @@ class Connection : public testing::Test {
             std::thread([] { spork_connection_poll(nullptr, 0); }).join();
             warm = true;
         }
-        spork_set_log(SPORK_LOG_WARNING, keep_line, nullptr);
-        lines.clear();
-        blocks_ = spork__allocated();
-        descriptors_ = harness_descriptors(nullptr, 0);
+        open_books();
     }
-    void TearDown() override
-    {
-        spork_set_log(static_cast<spork_log_level>(0), nullptr, nullptr);
-        if (IsSkipped()) return;
-        harness_until(as_before, this);
-        EXPECT_EQ(descriptors_, harness_descriptors(nullptr, 0));
-        EXPECT_EQ(blocks_, spork__allocated());
-    }
-    static bool as_before(void *user)
-    {
-        auto *self = static_cast<Connection *>(user);
-        return harness_descriptors(nullptr, 0) == self->descriptors_ && spork__allocated() == self->blocks_;
-    }
-    static size_t logged()
-    {
-        std::lock_guard<std::mutex> lock(lines_lock);
-        return lines.size();
-    }
-    long blocks_ = 0;
-    int descriptors_ = 0;
-};
-
-// A thread that is joined at the end of its scope, even when an assertion ends the test.
-class Thread {
-  public:
-    explicit Thread(std::function<void()> fn) : thread_(std::move(fn)) {}
-    ~Thread() { join(); }
-    Thread(const Thread &) = delete;
-    Thread &operator=(const Thread &) = delete;
-    void join()
-    {
-        if (thread_.joinable()) thread_.join();
-    }
-
-  private:
-    std::thread thread_;
 };
 
 // ---- bytes ----
@@ -804,6 +756,13 @@ TEST_F(Connection, NoSenderGetsASigpipe)
     EXPECT_EQ(0, child.run());
 }
 
+TEST_F(Connection, NoSenderGetsASigpipeWhereTheSystemCannotWriteWithout)
+{
+    if (windows()) GTEST_SKIP() << "Windows has no SIGPIPE";
+    Child child(connections_no_sigpipe_of_old, SPORK_NO_ARGS);
+    EXPECT_EQ(0, child.run());
+}
+
 TEST_F(Connection, ASigpipeOfTheProgramItselfStaysPending)
 {
     if (windows()) GTEST_SKIP() << "Windows has no SIGPIPE";
@@ -1318,13 +1277,13 @@ TEST_F(Connection, ArgumentsThatAreNullAreInvalid)
 TEST_F(Connection, WhoReceivesWhileHoldingTheSendingEndIsWarnedOnce)
 {
     for (bool duplex : {false, true}) {
-        lines.clear();
+        forget_log();
         Line line(duplex);
         EXPECT_EQ("<SPORK_TIMEOUT>", receive(line.reader, 10));
         EXPECT_EQ("<SPORK_TIMEOUT>", receive(line.reader, 10));
         EXPECT_EQ(SPORK_TIMEOUT, status_of_values(line.reader, 10));
         ASSERT_EQ(1u, logged()) << (duplex ? "duplex" : "one-way");
-        EXPECT_NE(std::string::npos, lines[0].find("spork_move")) << lines[0];
+        EXPECT_NE(std::string::npos, log_text().find("spork_move")) << log_text();
     }
 }
 
@@ -1350,7 +1309,7 @@ TEST_F(Connection, WhoReceivesWithoutTheSendingEndIsNotWarned)
     duplex.writer.close();
     EXPECT_EQ(0, child.join());
     EXPECT_EQ(0, other.join());
-    EXPECT_EQ(0u, logged()) << lines[0];
+    EXPECT_EQ(0u, logged()) << log_text();
 }
 
 // ---- detach ----

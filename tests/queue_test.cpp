@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "alloc.h"
+#include "books.h"
 #include "child.h"
 #include "harness/queues.h"
+#include "queue.h"
 
 #ifndef _WIN32
 #include <sys/wait.h>
@@ -141,53 +143,30 @@ double ms_of(const std::function<void()> &what)
     return (spork_time() - begin) * 1000;
 }
 
-// ---- the log, and what must be as it was after each test ----
+// ---- another process ----
 
-std::mutex lines_lock;
-std::vector<std::string> lines;
-
-void keep_line(spork_log_level, const char *, int, const char *text, void *)
+// Waits until somebody sleeps there, for something to get, for room, or (role 0) until all is done. Of several who do, one may be enough.
+void expect_sleeper(spork_queue *queue, int role)
 {
-    std::lock_guard<std::mutex> lock(lines_lock);
-    // A fork beside threads is another story; under ThreadSanitizer there is always one more.
-    if (strncmp(text, "fork in a program", 17) != 0) lines.emplace_back(text);
+    struct Place {
+        spork_queue *queue;
+        int role;
+    } place = {queue, role};
+    EXPECT_TRUE(harness_until(
+        [](void *user) {
+            auto *there = static_cast<Place *>(user);
+            return spork__queue_awaited(there->queue, there->role);
+        },
+        &place))
+        << "nobody waits";
 }
-
-size_t logged()
-{
-    std::lock_guard<std::mutex> lock(lines_lock);
-    return lines.size();
-}
-
-std::string log_text()
-{
-    std::lock_guard<std::mutex> lock(lines_lock);
-    std::string all;
-    for (const std::string &line : lines) all += line + "\n";
-    return all;
-}
-
-// A thread that is joined at the end of its scope, even when an assertion ends the test.
-class Thread {
-  public:
-    explicit Thread(std::function<void()> fn) : thread_(std::move(fn)) {}
-    ~Thread() { join(); }
-    Thread(const Thread &) = delete;
-    Thread &operator=(const Thread &) = delete;
-    void join()
-    {
-        if (thread_.joinable()) thread_.join();
-    }
-
-  private:
-    std::thread thread_;
-};
 
 // Another process that has the queue and does what it is told.
 class Actor {
   public:
     explicit Actor(spork_item queue)
-        : child_(queues_act, spork_pack(queue, harness_give(to_.reader), harness_give(from_.writer)))
+        : queue_(static_cast<spork_queue *>(const_cast<void *>(queue.as.p))),
+          child_(queues_act, spork_pack(queue, harness_give(to_.reader), harness_give(from_.writer)))
     {
         EXPECT_EQ(SPORK_OK, child_.start()) << spork_error();
         to_.close_reader();
@@ -214,12 +193,11 @@ class Actor {
         begin(command);
         return answer();
     }
-    // Says what to do, that will wait: it has had the time to get there. If it has not, the test is only easier.
+    // Says what to do, that will wait, and returns when somebody does.
     void waits(const std::string &command)
     {
-        EXPECT_EQ("SPORK_OK", does("size").substr(0, 8));
         begin(command);
-        spork_sleep(20);
+        expect_sleeper(queue_, command[0] == 'p' && command[1] == 'u' ? SPORK_PUT : command[0] == 'j' ? 0 : SPORK_GET);
     }
     int end()
     {
@@ -235,6 +213,7 @@ class Actor {
     std::string sentence;
 
   private:
+    spork_queue *queue_; // ours
     Pipe to_, from_;
     Child child_;
 };
@@ -246,7 +225,7 @@ std::string got(size_t size, uint32_t seed)
     return "SPORK_OK " + std::to_string(size) + " " + std::to_string(queues_sum(bytes.data(), size));
 }
 
-class Queue : public testing::Test {
+class Queue : public Books {
   protected:
     void SetUp() override
     {
@@ -263,26 +242,8 @@ class Queue : public testing::Test {
             std::thread([] { spork_queue_close(nullptr); }).join();
             warm = true;
         }
-        spork_set_log(SPORK_LOG_WARNING, keep_line, nullptr);
-        lines.clear();
-        blocks_ = spork__allocated();
-        descriptors_ = harness_descriptors(nullptr, 0);
+        open_books();
     }
-    void TearDown() override
-    {
-        spork_set_log(static_cast<spork_log_level>(0), nullptr, nullptr);
-        if (IsSkipped()) return;
-        harness_until(as_before, this);
-        EXPECT_EQ(descriptors_, harness_descriptors(nullptr, 0));
-        EXPECT_EQ(blocks_, spork__allocated());
-    }
-    static bool as_before(void *user)
-    {
-        auto *self = static_cast<Queue *>(user);
-        return harness_descriptors(nullptr, 0) == self->descriptors_ && spork__allocated() == self->blocks_;
-    }
-    long blocks_ = 0;
-    int descriptors_ = 0;
 };
 
 // ---- messages ----
@@ -1280,7 +1241,8 @@ TEST_F(Queue, AThreadThatDropsTheLastRoleWakesTheOthersThatWait)
     ASSERT_EQ(SPORK_OK, put(full, "full"));
     Thread getter([&] { EXPECT_EQ(kClosed, get(empty)); });
     Thread putter([&] { EXPECT_EQ(SPORK_CLOSED, put(full, "x")); });
-    spork_sleep(20); // they should sit there
+    expect_sleeper(empty, SPORK_GET);
+    expect_sleeper(full, SPORK_PUT);
     EXPECT_EQ(SPORK_OK, spork_queue_drop(empty, SPORK_PUT));
     EXPECT_EQ(SPORK_OK, spork_queue_drop(full, SPORK_GET));
     getter.join();
@@ -1293,7 +1255,8 @@ TEST_F(Queue, AThreadThatDropsItsOwnRoleDoesNotLeaveTheOthersWaiting)
     ASSERT_EQ(SPORK_OK, put(full, "full"));
     Thread getter([&] { EXPECT_NE(kTimeout, get(empty, 1000)); });
     Thread putter([&] { EXPECT_NE(SPORK_TIMEOUT, put(full, "x", 1000)); });
-    spork_sleep(20); // they should sit there
+    expect_sleeper(empty, SPORK_GET);
+    expect_sleeper(full, SPORK_PUT);
     EXPECT_EQ(SPORK_OK, spork_queue_drop(empty, SPORK_GET));
     EXPECT_EQ(SPORK_OK, spork_queue_drop(full, SPORK_PUT));
     getter.join();
@@ -1391,7 +1354,7 @@ TEST_F(Queue, TheEndIsToldToAllWhoWaitAtOnce) // not to one after the other, eac
                 else
                     EXPECT_EQ(SPORK_CLOSED, put(queue, "x"));
             }));
-        spork_sleep(50); // they should sit there
+        expect_sleeper(queue, getting ? SPORK_GET : SPORK_PUT);
         EXPECT_LT(ms_of([&] {
                       EXPECT_EQ(SPORK_OK, spork_queue_close(queue)) << spork_error();
                       waiting.clear();

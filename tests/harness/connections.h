@@ -37,7 +37,8 @@ int connections_give_back(const spork_args *args);
 int connections_many_objects(const spork_args *args);
 
 /* POSIX only; 0 on Windows. */
-int connections_no_sigpipe(const spork_args *args);      /* (): SIGPIPE is at its default */
+int connections_no_sigpipe(const spork_args *args);        /* (): SIGPIPE is at its default */
+int connections_no_sigpipe_of_old(const spork_args *args); /* (): and the system cannot write without one */
 int connections_pending_sigpipe(const spork_args *args); /* whole (bool): as above, while one is pending: of the process
                                                             or of the thread */
 int connections_no_descriptors(const spork_args *args);  /* (): at the limit of descriptors */
