@@ -47,6 +47,7 @@ static void produce(const transport *t, size_t size)
         t->put(buffer, size);
         if ((size > 4096 || n % 64 == 0) && spork_time() >= end) break;
     }
+    if (t->leave != NULL) t->leave();
 }
 
 /* Until a message that begins with zero. */
@@ -57,6 +58,7 @@ static void consume(const transport *t, size_t size, int index)
     while (t->get(buffer, size) == size && buffer[0] != 0) count++;
     atomic_store(&control->end_us[index], (int64_t)(spork_time() * 1e6));
     atomic_store(&control->got[index], count);
+    if (t->leave != NULL) t->leave();
 }
 
 static double cpu_us(int whose)
@@ -116,6 +118,10 @@ THROUGHPUT(boost_64_2, boost_transport, 64, 2)
 THROUGHPUT(boost_1k, boost_transport, 1024, 1)
 THROUGHPUT(boost_64k, boost_transport, 65536, 1)
 THROUGHPUT(boost_1m, boost_transport, LARGEST, 1)
+#endif
+#ifdef BENCH_ZMQ
+THROUGHPUT(zmq_64, zmq_transport, 64, 1)
+THROUGHPUT(zmq_64k, zmq_transport, 65536, 1)
 #endif
 
 static double cpu_64_2(void)
@@ -259,6 +265,10 @@ CASE(c_boost_1k, "Boost, 1 KiB", "M/s", boost_1k);
 CASE(c_boost_64k, "Boost, 64 KiB", "M/s", boost_64k);
 CASE(c_boost_1m, "Boost, 1 MiB", "M/s", boost_1m);
 #endif
+#ifdef BENCH_ZMQ
+CASE(c_zmq_64, "ZeroMQ, 64 B, 1 to 1", "M/s", zmq_64);
+CASE(c_zmq_64k, "ZeroMQ, 64 KiB", "M/s", zmq_64k);
+#endif
 static bench_case python_64 = {.name = "Python Queue, 64 B", .unit = "M/s"};
 static bench_case python_1m = {.name = "Python Queue, 1 MiB", .unit = "M/s"};
 
@@ -273,6 +283,11 @@ static bench_case python_1m = {.name = "Python Queue, 1 MiB", .unit = "M/s"};
 #else
 #define WITH_BOOST(c)
 #endif
+#ifdef BENCH_ZMQ
+#define WITH_ZMQ(c) , &c
+#else
+#define WITH_ZMQ(c)
+#endif
 
 int main(int argc, char **argv)
 {
@@ -282,10 +297,10 @@ int main(int argc, char **argv)
     control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     buffer = malloc(LARGEST);
     if (control == MAP_FAILED || buffer == NULL) bench_fail("no memory");
-    RUN(&c_spork_64, &c_bare_64 WITH_BOOST(c_boost_64));
+    RUN(&c_spork_64, &c_bare_64 WITH_BOOST(c_boost_64) WITH_ZMQ(c_zmq_64));
     RUN(&c_spork_64_2, &c_bare_64_2 WITH_BOOST(c_boost_64_2));
     RUN(&c_spork_1k, &c_bare_1k WITH_BOOST(c_boost_1k));
-    RUN(&c_spork_64k, &c_bare_64k WITH_BOOST(c_boost_64k));
+    RUN(&c_spork_64k, &c_bare_64k WITH_BOOST(c_boost_64k) WITH_ZMQ(c_zmq_64k));
     RUN(&c_spork_1m, &c_bare_1m, &c_copy_1m WITH_BOOST(c_boost_1m));
     RUN(&c_cpu, &c_cpu_bar);
     RUN(&c_busy, &c_two_us);
@@ -309,6 +324,10 @@ int main(int argc, char **argv)
     bench_at_least("1 KiB", &c_spork_1k, &c_boost_1k, 1.6);
     bench_at_least("64 KiB", &c_spork_64k, &c_boost_64k, 1.3);
     bench_at_least("1 MiB", &c_spork_1m, &c_boost_1m, 1.8);
+#endif
+#ifdef BENCH_ZMQ
+    bench_report("64 B, 1 to 1", &c_spork_64, &c_zmq_64);
+    bench_report("64 KiB", &c_spork_64k, &c_zmq_64k);
 #endif
     bench_at_most("CPU a message, 2 to 2", &c_cpu, &c_cpu_bar, 1);
     bench_at_most("round trip, busy", &c_busy, &c_two_us, 1);

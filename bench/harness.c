@@ -26,7 +26,7 @@ typedef struct row {
 } row;
 
 static struct {
-    const char *json;
+    const char *json, *title;
     int rounds;
     row rows[ROWS];
     size_t count, runs;
@@ -89,6 +89,7 @@ void bench_begin(int argc, char **argv, const char *title)
             exit(2);
         }
     }
+    bench.title = title;
     tell_machine(title, raise_priority());
 }
 
@@ -245,16 +246,20 @@ static void print_rows(void)
 /* Names are plain ASCII without quotes; nothing is escaped. */
 static void write_row(FILE *f, const row *r)
 {
-    fprintf(f, "{\"name\": \"%s\", \"unit\": \"%s\", \"spork\": %.3f, \"other\": %.3f, \"other_name\": \"%s\", ",
-            r->name, r->ours->unit, r->ours->median, r->other->median, r->other->name);
+    fprintf(f,
+            "{\"suite\": \"%s\", \"name\": \"%s\", \"unit\": \"%s\", \"spork\": %.3f, \"spork_quartiles\": [%.3f, %.3f], "
+            "\"rounds\": %zu, \"other\": %.3f, \"other_quartiles\": [%.3f, %.3f], \"other_name\": \"%s\", ",
+            bench.title, r->name, r->ours->unit, r->ours->median, r->ours->lower, r->ours->upper, r->ours->count,
+            r->other->median, r->other->lower, r->other->upper, r->other->name);
     if (r->other->median > 0)
         fprintf(f, "\"ratio\": %.4f, ", r->ratio);
     else
         fprintf(f, "\"ratio\": null, ");
     if (r->kind == NO_BAR)
-        fprintf(f, "\"bar\": null, \"holds\": null}");
+        fprintf(f, "\"bar\": null, \"at_most\": null, \"holds\": null}");
     else
-        fprintf(f, "\"bar\": %g, \"holds\": %s}", r->bar, holds(r) ? "true" : "false");
+        fprintf(f, "\"bar\": %g, \"at_most\": %s, \"holds\": %s}", r->bar,
+                r->kind == AT_MOST ? "true" : "false", holds(r) ? "true" : "false");
 }
 
 int bench_end(void)

@@ -40,7 +40,7 @@ static size_t spork_get(void *data, size_t room)
     return size;
 }
 static void spork_close(void) { spork_queue_free(queue); }
-const transport spork_transport = {"Spork's queue", spork_open, spork_put, spork_get, spork_close};
+const transport spork_transport = {"Spork's queue", spork_open, spork_put, spork_get, spork_close, NULL};
 
 /* ---- a bare ring: a lock and an index for each side on cache lines of their own, views of the other side's index, sleeps on a
  * futex. What a queue costs that knows nothing of deaths, roles, timeouts or ends. ---- */
@@ -144,7 +144,7 @@ static size_t bare_get(void *data, size_t room)
     return length;
 }
 static void bare_close(void) { munmap(ring, ring_bytes); }
-const transport bare_transport = {"a bare ring", bare_open, bare_put, bare_get, bare_close};
+const transport bare_transport = {"a bare ring", bare_open, bare_put, bare_get, bare_close, NULL};
 
 /* ---- POSIX message queue ---- */
 
@@ -166,4 +166,4 @@ static void mq_put(const void *data, size_t size)
 }
 static size_t mq_get(void *data, size_t room) { return (size_t)mq_receive(mq, data, room, NULL); }
 static void mq_end(void) { mq_close(mq); }
-const transport mq_transport = {"POSIX mq", mq_start, mq_put, mq_get, mq_end};
+const transport mq_transport = {"POSIX mq", mq_start, mq_put, mq_get, mq_end, NULL};

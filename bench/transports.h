@@ -15,11 +15,15 @@ typedef struct transport {
     void (*put)(const void *data, size_t size);
     size_t (*get)(void *data, size_t room);
     void (*close)(void);
+    void (*leave)(void); /* in a process of a round, before it ends; may be NULL */
 } transport;
 
 extern const transport spork_transport, bare_transport, mq_transport;
 #ifdef BENCH_BOOST
 extern const transport boost_transport;
+#endif
+#ifdef BENCH_ZMQ
+extern const transport zmq_transport;
 #endif
 
 #ifdef __cplusplus

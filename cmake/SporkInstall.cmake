@@ -1,18 +1,31 @@
-# Headers, libraries, spork-host, and the files by which CMake and pkg-config find them.
+# Headers, libraries, spork-host, and the files by which CMake and pkg-config find them; the components are those of the packages in
+# SporkPackages.cmake. What is installed may be moved as a whole: nothing in it names the folder but spork-host's last resort.
 include(CMakePackageConfigHelpers)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/spork)
 
-install(DIRECTORY include/spork DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(TARGETS spork EXPORT spork-targets)
+function(spork_install_library target)
+  install(TARGETS ${target} EXPORT spork-targets
+    RUNTIME COMPONENT runtime
+    LIBRARY COMPONENT runtime NAMELINK_COMPONENT dev
+    ARCHIVE COMPONENT dev)
+endfunction()
+
+install(DIRECTORY include/spork DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev FILES_MATCHING PATTERN "*.h")
+spork_install_library(spork)
 if(TARGET spork_shared AND NOT BUILD_SHARED_LIBS)
-  install(TARGETS spork_shared EXPORT spork-targets)
+  spork_install_library(spork_shared)
 endif()
-install(TARGETS spork-host EXPORT spork-targets RUNTIME DESTINATION ${host_destination})
-install(EXPORT spork-targets NAMESPACE spork:: DESTINATION ${package})
+install(TARGETS spork-host EXPORT spork-targets RUNTIME DESTINATION ${host_destination} COMPONENT runtime)
+install(EXPORT spork-targets NAMESPACE spork:: DESTINATION ${package} COMPONENT dev)
 configure_package_config_file(cmake/sporkConfig.cmake.in sporkConfig.cmake INSTALL_DESTINATION ${package})
-write_basic_package_version_file(sporkConfigVersion.cmake COMPATIBILITY SameMinorVersion) # 0.x promises no more
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(compatibility SameMinorVersion) # 0.x promises no more
+else()
+  set(compatibility SameMajorVersion)
+endif()
+write_basic_package_version_file(sporkConfigVersion.cmake COMPATIBILITY ${compatibility})
 install(FILES ${PROJECT_BINARY_DIR}/sporkConfig.cmake ${PROJECT_BINARY_DIR}/sporkConfigVersion.cmake
-  DESTINATION ${package})
+  DESTINATION ${package} COMPONENT dev)
 
 # What a program is linked with besides. `-lspork` means the shared library where there is one of that name.
 set(pc_cflags)
@@ -33,5 +46,39 @@ endif()
 if(SPORK_HAVE_PE_BUILD_ID)
   string(APPEND pc_libs " -Wl,--build-id")
 endif()
+# From where the file lies to the prefix; a folder that was given as an absolute path stays that.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
+else()
+  file(RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+  string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_prefix}")
+endif()
+foreach(kind LIB INCLUDE)
+  string(TOLOWER ${kind} lower)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${kind}DIR}")
+    set(pc_${lower}dir "${CMAKE_INSTALL_${kind}DIR}")
+  else()
+    set(pc_${lower}dir "\${prefix}/${CMAKE_INSTALL_${kind}DIR}")
+  endif()
+endforeach()
 configure_file(cmake/spork.pc.in spork.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/spork.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${PROJECT_BINARY_DIR}/spork.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
+
+# The guide, as far as it was built (the target docs), the pages it is made of, and the examples.
+install(FILES README.md LICENSE CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
+install(DIRECTORY ${PROJECT_BINARY_DIR}/docs/site/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/html COMPONENT doc OPTIONAL)
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs COMPONENT doc FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc FILES_MATCHING PATTERN "*.c" PATTERN "*.h"
+  PATTERN expected EXCLUDE)
+install(FILES ${PROJECT_BINARY_DIR}/docs/spork.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7 COMPONENT doc OPTIONAL)
+if(TARGET example_pgz)
+  if(BUILD_SHARED_LIBS AND UNIX AND NOT APPLE)
+    file(RELATIVE_PATH to_library ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+    set_target_properties(example_pgz PROPERTIES INSTALL_RPATH "$ORIGIN/${to_library}")
+  endif()
+  install(TARGETS example_pgz RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT pgz)
+  install(FILES ${PROJECT_BINARY_DIR}/docs/pgz.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT pgz OPTIONAL)
+endif()
+if(spork_top_level)
+  include(cmake/SporkPackages.cmake)
+endif()

@@ -1,5 +1,9 @@
 /* Any damage to a ring's and an arena's words: triples of {place, place, value} are written over them between calls. Each call comes
- * back with a status; nothing outside of the shared memory is touched (which a sanitizer would see). */
+ * back with a status; nothing outside of the shared memory is touched (which a sanitizer would see).
+ *
+ * An input is a list of steps: which calls, how much is put, and triples until one begins with 0xFF. A step may put without
+ * getting, so that what is written over is still to be read, or get without putting. */
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +12,7 @@
 #include "ring.h"
 
 enum { CAPACITY = 8192, LARGEST = CAPACITY };
+enum { LENDS = 1, NO_GET = 2, NO_PUT = 4 };
 
 static bool nobody_leaves(void *user, bool thorough) { return (void)user, (void)thorough, false; }
 static bool allowed(void *user) { return (void)user, true; }
@@ -30,6 +35,35 @@ static void free_locks(const spork__ring *ring)
     memset(ring->arena.table, 0, 4);
 }
 
+static void put(spork__ring *ring, size_t length, bool lends, spork__ring_wait *wait)
+{
+    spork__ring_loan loan;
+    spork_status status =
+        lends ? spork__ring_reserve(ring, length, &loan, wait) : spork__ring_put(ring, room, length, wait);
+    EXPECT(status == SPORK_OK || spork_error()[0] != 0);
+    if (!lends || status != SPORK_OK) return;
+    memset(loan.data, 2, length);
+    if (length % 3 == 0)
+        spork__ring_give_up(ring, &loan);
+    else
+        spork__ring_commit(ring, &loan, length / 2);
+}
+
+static void get(spork__ring *ring, size_t length, bool lends, spork__ring_hands *hands, spork__ring_wait *wait)
+{
+    spork__ring_loan loan;
+    spork__ring_sink sink = {.room = into_room};
+    spork_status status = lends ? spork__ring_peek(ring, &loan, wait) : spork__ring_get(ring, &sink, hands, wait);
+    EXPECT(status == SPORK_OK || spork_error()[0] != 0);
+    if (!lends || status != SPORK_OK) return;
+    EXPECT(loan.size <= LARGEST);
+    memcpy(room, loan.data, loan.size);
+    if (length % 5 == 0)
+        spork__ring_put_back(ring);
+    else
+        spork__ring_release(ring, &loan, hands);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     spork__block block;
@@ -47,19 +81,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     EXPECT(spork__ring_make(&ring, &block, 0, CAPACITY, 100) == SPORK_OK);
     size_t words = (size_t)(ring.data - (unsigned char *)block.data) + 256; /* and the first records */
-    for (size_t at = 0; at < size;) {
+    for (size_t at = 0; at + 2 <= size;) {
+        uint8_t what = data[at++];
         size_t length = data[at] * (data[at] % 8 == 0 ? 33u : 1u);
-        for (at++; at + 3 <= size && data[at] % 16 != 0; at += 3)
+        for (at++; at + 3 <= size && data[at] != 0xFF; at += 3)
             ((unsigned char *)block.data)[(data[at] * 256u + data[at + 1]) % words] = data[at + 2];
         at++;
         free_locks(&ring);
         spork__ring_wait wait = {.deserted = nobody_leaves, .allowed = allowed};
-        spork__ring_sink sink = {.room = into_room};
-        spork_status put = spork__ring_put(&ring, room, length, &wait);
-        EXPECT(put == SPORK_OK || spork_error()[0] != 0);
+        if (!(what & NO_PUT)) put(&ring, length, what & LENDS, &wait);
         free_locks(&ring);
-        spork_status got = spork__ring_get(&ring, &sink, &hands, &wait);
-        EXPECT(got == SPORK_OK || spork_error()[0] != 0);
+        if (!(what & NO_GET)) get(&ring, length, what & LENDS, &hands, &wait);
         spork__ring_count(&ring);
         spork__ring_open(&ring, &hands);
         if (at % 5 == 0) spork__ring_tidy(&ring);

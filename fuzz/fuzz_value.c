@@ -142,6 +142,31 @@ static void unpack_as_anything(const spork_args *args, uint32_t choice)
     for (uint32_t i = 0; i < SPORK_MAX_VALUES; i++) EXPECT(memcmp(&to[i], &before, sizeof before) == 0);
 }
 
+/* With objects, which are bytes and a number of handles still: what they came as encodes to the same bytes again. */
+static void decode_objects(const unsigned char *block, size_t size)
+{
+    static spork__parcels parcels;
+    spork_args args = SPORK_NO_ARGS;
+    size_t again = 0, handles = 0;
+    if (spork__values_decode_with(block, size, &args, true) != SPORK_OK) return;
+    for (uint32_t i = 0; i < args.count; i++) {
+        const spork_item *item = &args.items[i];
+        spork__parcel *p = &parcels.parcel[i];
+        if (item->kind < SPORK__KIND_OBJECT) continue;
+        EXPECT(item->count <= sizeof p->bytes && item->unit <= SPORK__PARCEL_HANDLES);
+        p->size = (size_t)item->count;
+        p->handle_count = item->unit;
+        handles += item->unit;
+        if (p->size > 0) memcpy(p->bytes, item->as.p, p->size);
+    }
+    EXPECT(spork__objects_wanted(&args) == handles);
+    EXPECT(spork__values_size_with(&args, &parcels, &again) == SPORK_OK && again == size);
+    void *copy = malloc(size);
+    EXPECT(copy != NULL && spork__values_encode_with(&args, &parcels, copy, size) == SPORK_OK);
+    EXPECT(memcmp(copy, block, size) == 0);
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     unsigned char *block = malloc(size); /* exactly as large, so that a byte too far is seen */
@@ -153,6 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     spork_args args = SPORK_NO_ARGS;
     spork_status status = spork__values_decode(block, size, &args);
     EXPECT(status == SPORK_OK || status == SPORK_BAD_MESSAGE);
+    decode_objects(block, size);
     if (status == SPORK_OK) {
         spork_args *copy = NULL;
         walk(&args, block, size);

@@ -43,11 +43,43 @@ need_compiler() { has cc || has gcc || has clang || missing+=(gcc libc6-dev); }
 need_cmake() {
     need cmake cmake
     need ninja-build ninja
+    need make make # what CMake takes by itself
+}
+need_pgz() { # one example's
+    need zlib1g-dev /usr/include/zlib.h
+    need gzip gzip
+    need python3 python3
+    need procps pgrep
+}
+need_docs() { # the site and the manual pages
+    need doxygen doxygen
+    need lowdown lowdown
+    need python3 python3
+}
+need_fuzzer() {
+    need clang clang
+    need zlib1g-dev /usr/include/zlib.h
+}
+# Its run-time library is of the compiler's version, and so is the name of its package: once there is the compiler.
+install_fuzzer() {
+    has clang && [[ ! -e $(clang --print-file-name=libclang_rt.fuzzer-"$(uname -m)".a) ]] || return 0
+    local version
+    version=$(clang -dumpversion)
+    missing=("libclang-rt-${version%%.*}-dev")
+    install_missing
 }
 need_windows() {
     need gcc-mingw-w64-x86-64 x86_64-w64-mingw32-gcc
+    need libz-mingw-w64-dev /usr/x86_64-w64-mingw32/include/zlib.h
     need wine wine
     need wine64 wineserver
+}
+
+# on_exit COMMAND: for the end of the script, however it comes; the last one first.
+leaving=()
+on_exit() {
+    leaving=("$1" ${leaving[0]+"${leaving[@]}"})
+    trap 'for command in "${leaving[@]}"; do $command; done' EXIT
 }
 
 # The tree's own Windows, so that the user's stays untouched. The first program in it starts services that keep every
@@ -57,13 +89,12 @@ need_windows() {
 wine_up() {
     export WINEPREFIX=$PWD/build/wine WINEDEBUG=-all WINEDLLOVERRIDES='winedbg.exe=d;mscoree=d;mshtml=d'
     mkdir -p "$WINEPREFIX"
-    trap wine_down EXIT
+    on_exit wine_down
     {
         wineserver -p60
         wine wineboot.exe
     } </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 }
 wine_down() {
-    trap - EXIT
     { wineserver -k; wineserver -w; } </dev/null >/dev/null 2>&1 || true
 }

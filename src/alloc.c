@@ -10,7 +10,7 @@
 #include "spork_config.h"
 
 /* malloc promises 16 on 64-bit systems only; so each block carries how far it was moved in the bytes before it. */
-enum { ALIGNMENT = 16 };
+enum { ALIGNMENT = 16, GRAVES = 64 };
 
 static _Atomic long allocated;
 
@@ -28,12 +28,23 @@ void *spork__alloc(size_t size, const char *what)
     return raw + shift;
 }
 
+static void give_back(unsigned char *at) { free(at - at[-1]); }
+
 void spork__free(void *memory)
 {
     if (memory == NULL) return;
-    unsigned char *at = memory;
     if (SPORK_FAULTS) atomic_fetch_sub_explicit(&allocated, 1, memory_order_relaxed);
-    free(at - at[-1]);
+    give_back(memory);
+}
+
+void spork__free_late(void *memory)
+{
+    static void *_Atomic graves[GRAVES];
+    static atomic_uint next;
+    if (memory == NULL) return;
+    if (SPORK_FAULTS) atomic_fetch_sub_explicit(&allocated, 1, memory_order_relaxed);
+    void *former = atomic_exchange(&graves[atomic_fetch_add(&next, 1) % GRAVES], memory);
+    if (former != NULL) give_back(former);
 }
 
 char *spork__strdup(const char *text, const char *what)

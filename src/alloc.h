@@ -11,6 +11,8 @@ extern "C" {
 /* Zeroed, aligned to 16; NULL with SPORK_NO_MEMORY set. `what` is for the sentence. Size 0 gives a pointer too. */
 void *spork__alloc(size_t size, const char *what);
 void spork__free(void *memory);
+/* The same, but what was there can be read until 64 others have been freed so: who still has the pointer learns what it points to. */
+void spork__free_late(void *memory);
 char *spork__strdup(const char *text, const char *what);
 /* Blocks allocated and not freed; 0 in builds without fault injection. */
 long spork__allocated(void);

@@ -36,6 +36,7 @@ struct spork__arena_table {
     _Alignas(128) uint32_t magic;
     uint32_t layout, extents, units;
     _Atomic uint32_t used; /* no extent from this one on has ever been used */
+    _Atomic uint32_t takes; /* how often the lock was had; it comes round */
     _Alignas(128) extent extent[SPORK__ARENA_EXTENTS];
 };
 
@@ -111,14 +112,22 @@ static extent *find_free(spork__arena_table *t, uint32_t *index)
     return &t->extent[n];
 }
 
-/* Each process asks the system itself, once: what others write about it could be wrong, and the price a crash. */
-static spork_status commit(const spork__arena *arena, uint32_t end)
+/* Each process asks the system itself, once: what others write about it could be wrong, and the price a crash. Up to `taken` there are
+ * extents, whose memory was there before they were: one that reaches beyond all that there is is damaged, and must not
+ * cost all that the system has. */
+static spork_status commit(const spork__arena *arena, uint32_t taken, uint32_t end)
 {
     _Atomic uint32_t *committed = (_Atomic uint32_t *)&arena->committed;
     uint32_t have = atomic_load_explicit(committed, memory_order_relaxed);
     if (end <= have) return SPORK_OK;
-    spork_status status = spork__os_block_commit(arena->block, arena->offset + (size_t)have * SPORK__ARENA_UNIT,
-                                                 (size_t)(end - have) * SPORK__ARENA_UNIT);
+    if (taken > have && taken > spork__os_block_committed(arena->block) / SPORK__ARENA_UNIT)
+        return spork__fail(SPORK_BAD_MESSAGE,
+                           "an extent of shared memory is damaged: it ends at %llu bytes, of which not all are there",
+                           (unsigned long long)taken * SPORK__ARENA_UNIT);
+    spork_status status = spork__os_block_afford((size_t)(end - (taken > have ? taken : have)) * SPORK__ARENA_UNIT);
+    if (status == SPORK_OK)
+        status = spork__os_block_commit(arena->block, arena->offset + (size_t)have * SPORK__ARENA_UNIT,
+                                        (size_t)(end - have) * SPORK__ARENA_UNIT);
     while (status == SPORK_OK && have < end &&
            !atomic_compare_exchange_weak_explicit(committed, &have, end, memory_order_relaxed, memory_order_relaxed)) {}
     return status;
@@ -130,7 +139,7 @@ static spork_status take(spork__arena *arena, uint32_t count, uint32_t me, uint3
     uint32_t first;
     extent *e = find_free(arena->table, index);
     if (e == NULL || !find_place(arena, count, &first)) return SPORK_TIMEOUT;
-    spork_status status = commit(arena, first + count);
+    spork_status status = commit(arena, first, first + count);
     if (status != SPORK_OK) return status;
     atomic_store_explicit(&e->first, first, memory_order_relaxed);
     atomic_store_explicit(&e->count, count, memory_order_relaxed);
@@ -153,6 +162,7 @@ spork_status spork__arena_take(spork__arena *arena, size_t size, uint32_t *index
         /* Held for a moment only; should its owner be stopped, that must not stop a caller who has less time. */
         spork_status status = spork__robust_acquire(&t->lock, arena->berth, LOCK_MS);
         if (status != SPORK_OK && status != SPORK_OWNER_DIED) return status; /* the table is whole all the same */
+        atomic_fetch_add_explicit(&t->takes, 1, memory_order_relaxed);
         spork__at(SPORK__AT_ARENA_LOCKED);
         status = take(arena, (uint32_t)count, me, index);
         spork__robust_release(&t->lock, arena->berth);
@@ -167,7 +177,8 @@ void *spork__arena_data(const spork__arena *arena, uint32_t index, size_t *size)
         uint64_t first = atomic_load_explicit(&e->first, memory_order_relaxed);
         uint64_t count = atomic_load_explicit(&e->count, memory_order_relaxed);
         if (count > 0 && first + count <= units(arena)) {
-            if (commit(arena, (uint32_t)(first + count)) != SPORK_OK) return NULL;
+            uint32_t end = (uint32_t)(first + count);
+            if (commit(arena, end, end) != SPORK_OK) return NULL;
             *size = (size_t)count * SPORK__ARENA_UNIT;
             return (char *)arena->block->data + arena->offset + (size_t)first * SPORK__ARENA_UNIT;
         }
@@ -223,6 +234,14 @@ size_t spork__arena_sweep(spork__arena *arena, spork__arena_lost lost, void *use
         freed += spork__arena_hand(arena, i, owner, 0);
     }
     return freed;
+}
+
+uint32_t spork__arena_locked_by(const spork__arena *arena, uint32_t *time)
+{
+    uint32_t owner = spork__robust_owner(&arena->table->lock);
+    *time = atomic_load_explicit(&arena->table->takes, memory_order_relaxed);
+    if (owner != 0) *time += (uint32_t)(spork__os_block_committed(arena->block) / SPORK__ARENA_UNIT);
+    return owner;
 }
 
 size_t spork__arena_used(const spork__arena *arena, uint64_t *bytes)

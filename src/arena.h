@@ -35,8 +35,8 @@ size_t spork__arena_table_size(void);
 spork_status spork__arena_open(spork__arena *arena, bool make);
 
 /* An extent of at least `size` bytes, which this process owns. SPORK_TIMEOUT: there is no room at present, after a look for
- * dead owners, or whoever looks for room just now is very slow; SPORK_TOO_LARGE: nor would there be in an empty arena; SPORK_NO_SPACE: the system has no memory, or this
- * process cannot become a participant. */
+ * dead owners, or whoever looks for room just now is very slow; SPORK_TOO_LARGE: nor would there be in an empty arena; SPORK_NO_SPACE: the
+ * system has no memory, or this process cannot become a participant; SPORK_BAD_MESSAGE: another extent is damaged. */
 spork_status spork__arena_take(spork__arena *arena, size_t size, uint32_t *extent);
 /* Its room. NULL, with a sentence: that is no extent, or one whose words are damaged. */
 void *spork__arena_data(const spork__arena *arena, uint32_t extent, size_t *size);
@@ -52,6 +52,9 @@ uint64_t spork__arena_mark(const spork__arena *arena, uint32_t extent);
 /* Frees the extents of dead owners for which `lost` says so (NULL: all); how many. `owner` may be SPORK__ARENA_NOBODY. */
 typedef bool (*spork__arena_lost)(void *user, uint32_t owner, uint64_t mark);
 size_t spork__arena_sweep(spork__arena *arena, spork__arena_lost lost, void *user);
+/* The participant that is looking for room just now; 0. *time: a number that is another one when it is looking anew, or gets on
+ * with what it does. */
+uint32_t spork__arena_locked_by(const spork__arena *arena, uint32_t *time);
 /* Extents that have an owner, and the bytes in them. */
 size_t spork__arena_used(const spork__arena *arena, uint64_t *bytes);
 

@@ -15,6 +15,14 @@ const char *spork_version(void)
     return TEXT(SPORK_VERSION_MAJOR) "." TEXT(SPORK_VERSION_MINOR) "." TEXT(SPORK_VERSION_PATCH);
 }
 int spork_version_number(void) { return SPORK_VERSION_NUMBER; }
+
+bool spork__version_fits(int other, int own)
+{
+    int other_major = other / 10000, other_minor = other / 100 % 100;
+    int own_major = own / 10000, own_minor = own / 100 % 100;
+    return other >= 0 && other_major == own_major && (own_major == 0 ? other_minor == own_minor : other_minor <= own_minor);
+}
+
 int spork_getpid(void) { return spork__os_getpid(); }
 double spork_time(void) { return (double)spork__os_now() / 1e9; }
 void spork_sleep(int ms) { spork__os_sleep(ms); }

@@ -42,19 +42,30 @@ void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket
     spork__at(SPORK__AT_BELL_WOKEN);
 }
 
-void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen)
+/* Takes the marks away; false: somebody else has. */
+static bool claim(spork__bell *bell, uint32_t *seen)
 {
     /* Another ringer's success is ours: it wakes whoever had announced by then, and our change came before. If instead somebody
      * else announced itself meanwhile, it has seen our change, or we see its mark now. */
     do
-        if (!(seen & SPORK__BELL_MARKS)) return;
-    while (!atomic_compare_exchange_weak_explicit(&bell->word, &seen, (seen | SPORK__BELL_MARKS) + 1,
+        if (!(*seen & SPORK__BELL_MARKS)) return false;
+    while (!atomic_compare_exchange_weak_explicit(&bell->word, seen, (*seen | SPORK__BELL_MARKS) + 1,
                                                   memory_order_seq_cst, memory_order_seq_cst));
     spork__at(SPORK__AT_BELL_CLAIMED);
-    if (spork__planted(SPORK__BUG_BELL_SILENT)) return;
+    return !spork__planted(SPORK__BUG_BELL_SILENT);
+}
+
+void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen)
+{
+    if (!claim(bell, &seen)) return;
     bool parked = seen & SPORK__BELL_PARKED || ear->chime.ring == SPORK__NO_HANDLE;
     if (parked) spork__os_unpark(&bell->word, ear->berth, true);
     if (seen & SPORK__BELL_POLLED) spork__os_chime_ring(&ear->chime);
+}
+
+void spork__bell_wake_one(spork__bell *bell, const spork__ear *ear, uint32_t seen)
+{
+    if (claim(bell, &seen)) spork__os_unpark(&bell->word, ear->berth, false);
 }
 
 void spork__bell_announce_polling(spork__bell *bell)

@@ -70,5 +70,15 @@ static inline void spork__bell_ring_late(spork__bell *bell, const spork__ear *ea
 #endif
 }
 
+/* The same for sleepers of whom any will do, as workers for a task: wakes one of those who park. Who was asleep announces itself once more
+ * before it looks, on behalf of the others, whose mark the ring has taken away. A wake-up that dies with its receiver costs the others
+ * their bound. */
+void spork__bell_wake_one(spork__bell *bell, const spork__ear *ear, uint32_t seen);
+static inline void spork__bell_ring_one(spork__bell *bell, const spork__ear *ear)
+{
+    uint32_t seen = atomic_fetch_or_explicit(&bell->word, 0, memory_order_seq_cst);
+    if (seen & SPORK__BELL_MARKS) spork__bell_wake_one(bell, ear, seen);
+}
+
 #endif
 #endif

@@ -6,13 +6,14 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "base.h"
 #include "child.h"
-#include "connection.h"
 #include "error.h"
 #include "log.h"
 #include "processes.h"
-#include "queue.h"
+#include "object.h"
 #include "record.h"
+#include "threads.h"
 #include "tree.h"
 
 static atomic_bool initialised;
@@ -88,15 +89,9 @@ static void prepare(void *bytes, size_t size)
 }
 
 /* A fork server: serves, and comes back from that only in a child. */
-static void run_server(void *bytes, spork__startup *startup, spork_native ack)
+static void serve(void *bytes, spork__startup *startup, spork_native ack)
 {
     static spork__served served = {.prepare = prepare};
-    int64_t keep[] = {startup->handles[SPORK__GIVEN_LIFELINE], startup->handles[SPORK__GIVEN_OBJECTS],
-                      startup->handles[SPORK__GIVEN_TREE], ack};
-    spork__adopt adopt = {.close_others = true, .keep = keep, .keep_count = 4, .lifeline = SPORK__NO_HANDLE};
-    if (spork__os_adopt(&adopt) != SPORK_OK || spork__os_remember_program(NULL) != SPORK_OK ||
-        spork__tree_map((spork_native)startup->handles[SPORK__GIVEN_TREE]) != SPORK_OK)
-        refuse(ack);
     spork__log_name(startup->name);
     served.tree = spork__tree_handle();
     void *control = spork__record_control(bytes);
@@ -104,6 +99,7 @@ static void run_server(void *bytes, spork__startup *startup, spork_native ack)
                                   (spork_native)startup->handles[SPORK__GIVEN_LIFELINE], control, ack,
                                   &served) != SPORK_OK)
         refuse(ack);
+    spork__tree_forked(); /* by a raw clone, perhaps, which tells nobody */
     spork__startup *child = &next.startup;
     if (!next.readable && spork__record_read(served.bytes, served.size, child) != SPORK_OK) refuse(served.ack);
     if (served.handle_count != child->handle_count + child->pass_count) {
@@ -113,6 +109,29 @@ static void run_server(void *bytes, spork__startup *startup, spork_native ack)
     }
     child->handles = served.handles;
     run_child(child, next.address, served.ack, &served, control);
+}
+
+static void run_server(void *bytes, spork__startup *startup, spork_native ack)
+{
+    int64_t keep[] = {startup->handles[SPORK__GIVEN_LIFELINE], startup->handles[SPORK__GIVEN_OBJECTS],
+                      startup->handles[SPORK__GIVEN_TREE], ack};
+    spork__adopt adopt = {.close_others = true, .keep = keep, .keep_count = 4, .lifeline = SPORK__NO_HANDLE};
+    if (spork__os_adopt(&adopt) != SPORK_OK || spork__os_remember_program(NULL) != SPORK_OK ||
+        spork__tree_map((spork_native)startup->handles[SPORK__GIVEN_TREE]) != SPORK_OK)
+        refuse(ack);
+    serve(bytes, startup, ack);
+}
+
+void spork__bootstrap_nursery(void *record, size_t size, spork_native ack)
+{
+    static spork__startup startup;
+    static spork_args none;
+    spork__adopt adopt = {.reset_signals = true, .lifeline = SPORK__NO_HANDLE};
+    spork__os_drop_unwritten();
+    if (spork__record_read(record, size, &startup) != SPORK_OK || spork__os_adopt(&adopt) != SPORK_OK ||
+        spork__objects_after_fork(&none, NULL) != SPORK_OK)
+        refuse(ack);
+    serve(record, &startup, ack);
 }
 
 static void run_bootstrap(spork__block *block, spork_native ack, uint64_t nonce)
@@ -136,16 +155,18 @@ spork_status spork__init(int argc, char **argv, int header_version)
     spork_native ack;
     uint64_t nonce;
     if (atomic_load_explicit(&initialised, memory_order_acquire)) return SPORK_OK;
-    if (header_version / 10000 != SPORK_VERSION_MAJOR)
+    if (!spork__version_fits(header_version, SPORK_VERSION_NUMBER))
         return spork__fail(SPORK_UNSUPPORTED,
-                           "spork_init: the program was compiled for version %d.%d of Spork, and the library is %s",
+                           "spork_init: the program was compiled for version %d.%d of Spork, and the library is %s: compile it anew, or "
+                           "install the version that it wants",
                            header_version / 10000, header_version / 100 % 100, spork_version());
-    spork__kind_add(&spork__connection_kind);
-    spork__kind_add(&spork__queue_kind);
+    spork__kinds_add();
     spork_status status = spork__os_at_fork(spork__process_forget_all);
     if (status != SPORK_OK) return spork__fail_in(status, "spork_init");
+    spork__tree_watch_forks();
     status = spork__os_bootstrap(&block, &ack, &nonce);
     if (status == SPORK_OK) run_bootstrap(&block, ack, nonce); /* does not return */
+    spork__thread_is_main();
     if (status == SPORK_NOT_FOUND) status = spork__os_remember_program(argc > 0 && argv != NULL ? argv[0] : NULL);
     if (status != SPORK_OK) return spork__fail_in(status, "spork_init");
     atomic_store_explicit(&initialised, true, memory_order_release);

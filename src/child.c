@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "error.h"
+#include "log.h"
 
 typedef struct ending {
     void (*fn)(void *user);
@@ -50,9 +51,23 @@ static ending *next_ending(void)
     return e;
 }
 
+/* A target that could not unpack what it was given usually returns 1, and nobody hears why: a mistake of the program (SPORK_INVALID) is
+ * told by itself, the rest to those who want to see it. */
+static void tell_return(int code)
+{
+    spork_status last = spork_last_status();
+    if (code != 0 && last != SPORK_OK)
+        spork__log(last == SPORK_INVALID ? SPORK_LOG_WARNING : SPORK_LOG_INFO,
+                   "the target returned %d; the last error in it was: %s", code, spork_error());
+    else
+        spork__log(SPORK_LOG_INFO, "the target returned %d", code);
+}
+
 void spork__child_run(const spork__work *work)
 {
+    spork__error_forget(); /* a forked child has its parent's last one */
     int code = work->run != NULL ? work->run(work->self, work->args) : work->target(work->args);
+    tell_return(code);
     spork_shutdown();
     for (ending *e; (e = next_ending()) != NULL; spork__free(e)) e->fn(e->user); /* one may give another */
     spork__os_flush();

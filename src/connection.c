@@ -13,6 +13,7 @@
 #include "message.h"
 #include "platform.h"
 #include "value.h"
+#include "waitable.h"
 
 struct spork_connection {
     spork__object object;
@@ -48,14 +49,25 @@ static spork_connection *new_connection(const spork__channel *channel, uint64_t 
     return c;
 }
 
+/* Before it goes elsewhere. */
+static spork_status settle(spork_connection *c)
+{
+    const spork__message *m = &c->message;
+    spork__os_channel_settle(&c->channel, &c->message);
+    if (m->known || m->header_have > 0 || m->have > 0)
+        return spork__fail(SPORK_BAD_STATE, "a message has been received in part, or did not fit: receive it first");
+    if (c->channel.in == SPORK__NO_HANDLE && c->channel.out == SPORK__NO_HANDLE)
+        return spork__fail(SPORK_BAD_STATE, "it was closed when a message could only be sent in part");
+    return SPORK_OK;
+}
+
 static spork_status give(spork__object *object, unsigned flags, spork__parcel *parcel)
 {
     (void)flags;
     spork_connection *c = of(object);
     const spork__channel *channel = &c->channel;
-    spork__os_channel_settle(&c->channel, &c->message);
-    if (c->message.known || c->message.header_have > 0)
-        return spork__fail(SPORK_BAD_STATE, "a message has been received in part, or did not fit: receive it first");
+    spork_status status = settle(c);
+    if (status != SPORK_OK) return status;
     description about = {.pair = c->pair,
                          .side = c->side,
                          .receives = channel->in != SPORK__NO_HANDLE,
@@ -67,9 +79,10 @@ static spork_status give(spork__object *object, unsigned flags, spork__parcel *p
     return SPORK_OK;
 }
 
-static spork_status take(const spork__parcel *parcel, spork__object **object)
+static spork_status take(const spork__kind *kind, const spork__parcel *parcel, spork__object **object)
 {
     description about;
+    (void)kind;
     if (parcel->size != sizeof about || parcel->handle_count != 1)
         return spork__fail(SPORK_BAD_MESSAGE, "a damaged connection");
     memcpy(&about, parcel->bytes, sizeof about);
@@ -149,13 +162,14 @@ spork_status spork_pipe_duplex(spork_connection **a, spork_connection **b)
 
 void spork_connection_free(spork_connection *c)
 {
-    if (c == NULL) return;
+    if (!spork__object_freeable(c == NULL ? NULL : &c->object, &spork__connection_kind, "spork_connection_free"))
+        return;
     spork__os_lock(SPORK__LOCK_START);
     spork__object_untrack(&c->object);
     if (!c->object.not_shared) spork__os_channel_close(&c->channel);
     spork__message_drop(&c->message);
     spork__os_unlock(SPORK__LOCK_START);
-    spork__free(c);
+    spork__object_free(&c->object);
 }
 
 spork_native spork_connection_detach(spork_connection *c)
@@ -163,11 +177,7 @@ spork_native spork_connection_detach(spork_connection *c)
     if (spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind, "spork_connection_detach") !=
         SPORK_OK)
         return SPORK__NO_HANDLE;
-    spork__os_channel_settle(&c->channel, &c->message);
-    if (c->message.known || c->message.header_have > 0) {
-        spork__fail(SPORK_BAD_STATE, "spork_connection_detach: a message has been received in part: receive it first");
-        return SPORK__NO_HANDLE;
-    }
+    if (spork__in_call(settle(c), "spork_connection_detach") != SPORK_OK) return SPORK__NO_HANDLE;
     spork__os_channel_plain(&c->channel);
     spork_native handle = c->channel.in != SPORK__NO_HANDLE ? c->channel.in : c->channel.out;
     c->channel.in = c->channel.out = SPORK__NO_HANDLE;
@@ -181,9 +191,7 @@ static spork_status check(const spork_connection *c, bool receives, const char *
 {
     spork_status status = spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind, call);
     if (status != SPORK_OK) return status;
-    if (receives ? c->message.ended : c->send_broken)
-        return SPORK_OK; /* its handle may be gone, and the call says why */
-    if ((receives ? c->channel.in : c->channel.out) == SPORK__NO_HANDLE)
+    if (!(receives ? c->receives : c->sends)) /* a handle may be gone, and the call says why */
         return spork__fail(SPORK_INVALID, "%s: this end only %s", call, receives ? "sends" : "receives");
     return SPORK_OK;
 }
@@ -195,7 +203,6 @@ static spork_status send_message(spork_connection *c, const void *data, size_t s
         return spork__fail(SPORK_BROKEN, "an earlier message could only be sent in part: this end sends no more");
     spork_status status = spork__os_channel_send(&c->channel, data, size, handles, handle_count, timeout_ms);
     if (status == SPORK_BROKEN) c->send_broken = true;
-    if (c->send_broken && c->channel.in == SPORK__NO_HANDLE && c->receives) c->message.ended = true; /* Windows */
     return status;
 }
 
@@ -222,7 +229,7 @@ static spork_status send_values(spork_connection *c, const spork_args *values, c
 
 static spork_status send_objects(spork_connection *c, const spork_args *values, int timeout_ms)
 {
-    if (c->channel.in == SPORK__NO_HANDLE)
+    if (!c->receives)
         return spork__fail(SPORK_UNSUPPORTED, "objects travel over a duplex connection only: use spork_pipe_duplex");
     spork_native handles[SPORK__MESSAGE_HANDLES];
     size_t count;
@@ -293,8 +300,12 @@ static spork_status receive_bytes(spork_connection *c, void *buffer, size_t size
     bool in_place = m->lent;
     if (status != SPORK_OK) {
         spork_status kept = spork__message_take_back(m);
-        if (status == SPORK_TOO_SMALL) return too_small(m, size, received);
-        return kept == SPORK_OK ? status : kept;
+        if (kept != SPORK_OK) { /* nowhere to keep what has come: the rest would be no message */
+            spork__message_drop(m);
+            m->ended = true;
+            return kept;
+        }
+        return status == SPORK_TOO_SMALL ? too_small(m, size, received) : status;
     }
     if (!in_place && m->size > size) return too_small(m, size, received);
     if (!in_place && m->have > 0) memcpy(buffer, m->data, m->have);
@@ -366,22 +377,36 @@ spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
 
 /* ---- waiting ---- */
 
-spork_status spork__connection_check_wait(spork_connection *c, int events, const char *call)
+static spork_status check_wait(const spork_wait_item *item, const char *call)
 {
-    spork_status status = spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind, call);
-    if (status == SPORK_OK && events & SPORK_READ) status = check(c, true, call);
-    if (status == SPORK_OK && events & SPORK_WRITE) status = check(c, false, call);
+    spork_connection *c = item->object;
+    spork_status status = spork__object_check(&c->object, &spork__connection_kind, call);
+    if (status == SPORK_OK && item->events & SPORK_READ) status = check(c, true, call);
+    if (status == SPORK_OK && item->events & SPORK_WRITE) status = check(c, false, call);
     return status;
 }
 
-bool spork__connection_ready(spork_connection *c, int events)
+static bool is_ready(const spork_wait_item *item, bool ask)
 {
-    if (events & SPORK_READ && (c->message.whole || c->message.ended)) return true;
-    return (events & SPORK_READ && spork__os_channel_ready(&c->channel, &c->message, false)) ||
-           (events & SPORK_WRITE && (c->send_broken || spork__os_channel_ready(&c->channel, &c->message, true)));
+    spork_connection *c = item->object;
+    (void)ask;
+    if (item->events & SPORK_READ && (c->message.whole || c->message.ended)) return true;
+    return (item->events & SPORK_READ && spork__os_channel_ready(&c->channel, &c->message, false)) ||
+           (item->events & SPORK_WRITE && (c->send_broken || spork__os_channel_ready(&c->channel, &c->message, true)));
 }
 
-spork_native spork__connection_handle(spork_connection *c, bool sending)
+static spork_native handle_of(const spork_wait_item *item, bool writing)
 {
-    return spork__os_channel_handle(&c->channel, &c->message, sending);
+    spork_connection *c = item->object;
+    return spork__os_channel_handle(&c->channel, &c->message, writing);
 }
+
+/* A read that was begun would take what another holder of this end receives. */
+static void leave(const spork_wait_item *item)
+{
+    spork_connection *c = item->object;
+    if (item->events & SPORK_READ) spork__os_channel_settle(&c->channel, &c->message);
+}
+
+const spork__waitable spork__connection_waitable = {
+    .kind = SPORK__KIND_CONNECTION, .check = check_wait, .ready = is_ready, .handle = handle_of, .leave = leave};

@@ -57,6 +57,13 @@ const char *spork_error(void) { return last.sentence; }
 spork_status spork_last_status(void) { return last.status; }
 int64_t spork_last_os_error(void) { return last.os_error; }
 
+void spork__error_forget(void)
+{
+    last.status = SPORK_OK;
+    last.os_error = 0;
+    last.sentence[0] = 0;
+}
+
 /* Puts ": tail" behind the `used` bytes that vsnprintf says it wrote; cuts at the end. */
 static void append(char text[SENTENCE], int used, const char *tail)
 {

@@ -16,6 +16,9 @@ spork_status spork__fail_os(int64_t code, const char *format, ...) SPORK__PRINTF
 /* Puts words before the sentence: "spork_process_start(Process-1): …". Returns `status`. */
 spork_status spork__fail_in(spork_status status, const char *format, ...) SPORK__PRINTF(2, 3);
 
+/* As if there had been no error yet. */
+void spork__error_forget(void);
+
 /* The end of a public function: on a failure its name comes before the sentence. Returns `status`. */
 static inline spork_status spork__in_call(spork_status status, const char *call)
 {

@@ -101,7 +101,11 @@ const char *spork_host_path(void)
         return path;
     }
     if (spork__os_image_of((uintptr_t)&spork_host_path, true, &here) == SPORK_OK) {
-        snprintf(path, sizeof path, "%.*s%s", (int)(base_name(here.path) - here.path), here.path, base_name(installed));
+        int folder = (int)(base_name(here.path) - here.path);
+        snprintf(path, sizeof path, "%.*s%s", folder, here.path, base_name(installed));
+        if (spork__os_file_exists(path)) return path;
+        /* The whole installation may have been moved, or unpacked elsewhere. */
+        snprintf(path, sizeof path, "%.*s%s", folder, here.path, SPORK_HOST_FROM_LIBRARY);
         if (spork__os_file_exists(path)) return path;
     }
     if (spork__os_file_exists(installed)) return installed;

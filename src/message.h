@@ -18,6 +18,7 @@ typedef struct spork__message {
     bool known, whole;
     bool lent;  /* `data` is the user's buffer */
     bool ended; /* no more will come */
+    bool robbed; /* handles that came with it were lost: this process has as many as it may have */
     unsigned char header[12];
     size_t header_have;
     spork_native handles[SPORK__MESSAGE_HANDLES]; /* that came with it */

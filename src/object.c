@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "alloc.h"
 #include "error.h"
+#include "log.h"
 #include "platform.h"
 
 static struct {
@@ -22,6 +24,25 @@ void spork__object_track(spork__object *object, const spork__kind *kind)
     spork__os_unlock(SPORK__LOCK_OBJECTS);
 }
 
+void spork__object_free(spork__object *object)
+{
+    object->was = object->kind->name;
+    object->kind = NULL;
+    spork__free_late(object);
+}
+
+bool spork__object_freeable(const spork__object *object, const spork__kind *kind, const char *call)
+{
+    if (object == NULL) return false;
+    if (object->kind == kind) return true;
+    if (object->kind == NULL)
+        spork__log(SPORK_LOG_ERROR, "%s: this %s was freed before", call, object->was);
+    else
+        spork__log(SPORK_LOG_ERROR, "%s: what was given is no %s but of kind %s; nothing is freed", call, kind->name,
+                   object->kind->name);
+    return false;
+}
+
 void spork__object_untrack(spork__object *object)
 {
     spork__os_lock(SPORK__LOCK_OBJECTS);
@@ -36,13 +57,58 @@ void spork__object_untrack(spork__object *object)
 spork_status spork__object_refuse(const spork__object *object, const spork__kind *kind, const char *call)
 {
     if (object == NULL) return SPORK_INVALID; /* the sentence of the constructor that failed says more */
+    if (object->kind == NULL)
+        return spork__fail(SPORK_INVALID, "%s: this %s was freed; nothing can be done with it any more", call,
+                           object->was);
     if (object->kind != kind)
-        return spork__fail(SPORK_INVALID, "%s: this is a %s, not a %s", call, object->kind->name, kind->name);
+        return spork__fail(SPORK_INVALID, "%s: what was given is no %s but of kind %s", call, kind->name,
+                           object->kind->name);
     if (object->not_shared)
         return spork__fail(SPORK_NOT_SHARED,
                            "%s: this process was not given that %s; pass it as an argument of the process", call,
                            kind->name);
     return SPORK_OK;
+}
+
+void spork__object_each(void (*fn)(spork__object *object, void *user), void *user, bool alone)
+{
+    if (!alone) spork__os_lock(SPORK__LOCK_OBJECTS);
+    for (spork__object *o = objects.first; o != NULL; o = o->next) fn(o, user);
+    if (!alone) spork__os_unlock(SPORK__LOCK_OBJECTS);
+}
+
+enum { THERE = 1, SAME = 2 }; /* two bits for each place */
+
+void spork__parcel_put(spork__parcel *parcel, spork__places places, int count, uint32_t *which)
+{
+    *which = 0;
+    for (int i = 0; i < count; i++) {
+        if (*places[i] == SPORK__NO_HANDLE) continue;
+        bool same = i > 0 && *places[i] == *places[i - 1];
+        *which |= (uint32_t)(same ? SAME : THERE) << 2 * i;
+        if (!same) parcel->handles[parcel->handle_count++] = *places[i];
+    }
+}
+
+bool spork__parcel_get(const spork__parcel *parcel, size_t used, spork__places places, int count, uint32_t which)
+{
+    for (int i = 0; i < count; i++) {
+        uint32_t what = which >> 2 * i & 3;
+        *places[i] = SPORK__NO_HANDLE;
+        if (what == SAME && i > 0) *places[i] = *places[i - 1];
+        if (what == THERE) {
+            if (used >= parcel->handle_count) return false;
+            *places[i] = parcel->handles[used++];
+        }
+    }
+    return used == parcel->handle_count && (count == 16 || which >> 2 * count == 0);
+}
+
+void spork__places_close(spork__places places, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (*places[i] != SPORK__NO_HANDLE && (i == 0 || *places[i] != *places[i - 1]))
+            spork__os_handle_close(*places[i]);
 }
 
 bool spork__object_any(const spork__kind *kind, bool (*is)(const spork__object *object, const void *user),
@@ -93,23 +159,48 @@ size_t spork__objects_wanted(const spork_args *args)
     return count;
 }
 
-static spork_status give(const spork_item *item, unsigned number, spork__parcel *parcel)
+spork_status spork__objects_check(const spork_item *item, unsigned number)
 {
     const spork__kind *kind = spork__kind_find(item->kind);
-    spork__object *object = object_of(item);
     if (kind == NULL)
         return spork__fail(SPORK_INVALID, "argument %u is of kind %u, which this library does not know", number,
                            item->kind);
-    if (object == NULL) return spork__fail(SPORK_INVALID, "argument %u is a NULL %s", number, kind->name);
-    spork_status status = spork__object_check(object, kind, "packing");
-    if (status == SPORK_OK) status = kind->give(object, item->flags, parcel);
-    if (status != SPORK_OK) return spork__fail_in(status, "argument %u, a %s, cannot be passed", number, kind->name);
+    if (object_of(item) == NULL) return spork__fail(SPORK_INVALID, "argument %u is a NULL %s", number, kind->name);
+    spork_status status = spork__object_check(object_of(item), kind, "packing");
+    if (status != SPORK_OK) return spork__fail_in(status, "argument %u (%s) cannot be passed", number, kind->name);
+    if (item->flags & SPORK__FLAG_MOVE && object_of(item)->received)
+        return spork__fail(SPORK_INVALID,
+                           "argument %u (%s) cannot be moved: it belongs to what it came in; spork_keep makes it yours",
+                           number, kind->name);
     return SPORK_OK;
+}
+
+spork_status spork__objects_check_moved(const spork_args *args)
+{
+    for (unsigned i = 0; i < args->count; i++) {
+        if (!is_object(&args->items[i]) || !(args->items[i].flags & SPORK__FLAG_MOVE)) continue;
+        for (unsigned k = 0; k < args->count; k++)
+            if (k != i && is_object(&args->items[k]) && object_of(&args->items[k]) == object_of(&args->items[i]))
+                return spork__fail(SPORK_INVALID, "argument %u is moved, and is argument %u too", i + 1, k + 1);
+    }
+    return SPORK_OK;
+}
+
+static spork_status give(const spork_item *item, unsigned number, spork__parcel *parcel)
+{
+    spork_status status = spork__objects_check(item, number);
+    if (status != SPORK_OK) return status;
+    const spork__kind *kind = object_of(item)->kind;
+    status = kind->give(object_of(item), item->flags, parcel);
+    return status == SPORK_OK ? SPORK_OK
+                              : spork__fail_in(status, "argument %u (%s) cannot be passed", number, kind->name);
 }
 
 spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels, size_t *handle_count)
 {
     size_t count = 0;
+    spork_status moved = spork__objects_check_moved(args);
+    if (moved != SPORK_OK) return moved;
     for (unsigned i = 0; i < args->count; i++) {
         spork__parcel *parcel = &parcels->parcel[i];
         parcel->handle_count = parcel->size = 0;
@@ -143,7 +234,7 @@ static spork_status take(spork_item *item, const int64_t *handles)
     if (parcel.size > 0) memcpy(parcel.bytes, item->as.p, parcel.size);
     for (size_t i = 0; i < parcel.handle_count; i++) parcel.handles[i] = (spork_native)handles[i];
     spork__object *object = NULL;
-    spork_status status = kind->take(&parcel, &object);
+    spork_status status = kind->take(kind, &parcel, &object);
     if (status != SPORK_OK) return status;
     object->received = true;
     item->as.p = object;

@@ -34,8 +34,8 @@ typedef struct spork__kind {
     const char *name; /* "queue" */
     /* Describes the object. The handles stay the object's; who sends them makes the copies. `flags`: the item's. */
     spork_status (*give)(spork__object *object, unsigned flags, spork__parcel *parcel);
-    /* Makes an object that owns the parcel's handles. On failure the handles are still the caller's. */
-    spork_status (*take)(const spork__parcel *parcel, spork__object **object);
+    /* Makes an object of that kind that owns the parcel's handles. On failure the handles are still the caller's. */
+    spork_status (*take)(const struct spork__kind *kind, const spork__parcel *parcel, spork__object **object);
     /* In a forked child: forget the handles, after closing them if `close`. Async-signal-safe. */
     void (*abandon)(spork__object *object, bool close);
     /* Frees an object for good: `free` of the public API. */
@@ -44,7 +44,8 @@ typedef struct spork__kind {
 
 /* The first member of every such object. */
 struct spork__object {
-    const spork__kind *kind;
+    const spork__kind *kind; /* NULL: freed; then it has been a */
+    const char *was;
     bool not_shared; /* abandoned: the public functions answer SPORK_NOT_SHARED */
     bool received;   /* belongs to received args, unless kept */
     spork__object *next, *previous;
@@ -53,6 +54,10 @@ struct spork__object {
 /* Every object, from its making to its release. */
 void spork__object_track(spork__object *object, const spork__kind *kind);
 void spork__object_untrack(spork__object *object);
+/* Frees its memory; who still has the pointer is told so for a while. */
+void spork__object_free(spork__object *object);
+/* Whether it can be freed. NULL cannot, which is fine; one that was freed, or is of another kind, is told in the log. */
+bool spork__object_freeable(const spork__object *object, const spork__kind *kind, const char *call);
 /* What is wrong with an object that fails the check. */
 spork_status spork__object_refuse(const spork__object *object, const spork__kind *kind, const char *call);
 /* SPORK_OK; SPORK_INVALID (NULL: keeps the sentence; another kind); SPORK_NOT_SHARED. `call` is the public name, for the
@@ -66,7 +71,19 @@ static inline spork_status spork__object_check(const spork__object *object, cons
 /* The kind with that number; NULL. A concept makes its kind known once, before its first object. */
 const spork__kind *spork__kind_find(uint16_t kind);
 void spork__kind_add(const spork__kind *kind);
+void spork__kinds_add(void); /* all of them: kinds.c */
 
+/* Handles that an object has or not, as the system needs them: where they are kept. One that is the same as the one before it
+ * travels once, and is closed once. */
+typedef spork_native *const spork__places[];
+/* Adds those that are there to a parcel; *which tells the receiver. */
+void spork__parcel_put(spork__parcel *parcel, spork__places places, int count, uint32_t *which);
+/* Takes them from a parcel, whose first `used` handles are others; all places are written. false: it has fewer, or more. */
+bool spork__parcel_get(const spork__parcel *parcel, size_t used, spork__places places, int count, uint32_t which);
+void spork__places_close(spork__places places, int count);
+
+/* Calls `fn` for every object of this process, under SPORK__LOCK_OBJECTS; `alone`: in a forked child, without. */
+void spork__object_each(void (*fn)(spork__object *object, void *user), void *user, bool alone);
 /* Whether `is` says so of any object of that kind in this process. */
 bool spork__object_any(const spork__kind *kind, bool (*is)(const spork__object *object, const void *user),
                        const void *user);
@@ -76,6 +93,10 @@ unsigned spork__objects_first(const spork_args *args);
 /* How many handles the objects of decoded args need, which are still their payloads. */
 size_t spork__objects_wanted(const spork_args *args);
 
+/* Whether that argument, an object, can be passed: SPORK_INVALID, SPORK_NOT_SHARED, naming it. */
+spork_status spork__objects_check(const spork_item *item, unsigned number);
+/* SPORK_INVALID: an object is moved, and there once more. */
+spork_status spork__objects_check_moved(const spork_args *args);
 /* How many objects are in a pack, and their parcels. SPORK_INVALID, SPORK_NOT_SHARED, naming the argument. */
 spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels, size_t *handle_count);
 /* All handles of the parcels, in order, into `handles` (room for that count). */

@@ -7,6 +7,8 @@
 #ifndef SPORK_PLATFORM_H
 #define SPORK_PLATFORM_H
 
+#include <stdio.h>
+
 #include <spork/process.h>
 #include <spork/wait.h>
 
@@ -21,6 +23,8 @@ extern "C" {
 /* Nanoseconds of a clock that only goes forward, alike in all processes. Cannot fail. */
 uint64_t spork__os_now(void);
 void spork__os_sleep(int ms);
+/* Lets others run, if there are any. */
+void spork__os_yield(void);
 /* Gives up the CPU for some 50 to 100 us; returns at once where so short a sleep cannot be had (Windows). */
 void spork__os_nap(void);
 
@@ -33,21 +37,43 @@ typedef enum spork__lock {
     SPORK__LOCK_SERVER,   /* the fork server and the talk with it */
     SPORK__LOCK_START,    /* the lifeline; descriptors that exist for the moment of a start only */
     SPORK__LOCK_OBJECTS,  /* the list of objects that can travel */
+    SPORK__LOCK_THREADS,  /* the list of threads, and each one's end */
     SPORK__LOCK_IMAGES,   /* images seen, and their identities */
     SPORK__LOCK_TREE,     /* making the tree */
+    SPORK__LOCK_TRACE,    /* the timeline */
     SPORK__LOCK_LOG,      /* last: everybody logs */
     SPORK__LOCKS
 } spork__lock;
 
 void spork__os_lock(spork__lock lock);
-/* All of them, those that this thread holds already excepted; for a fork. */
-void spork__os_lock_all(void);
-void spork__os_unlock_all(void);
+/* All of them, those that this thread holds already excepted; for a fork. Which it took, to be given up again; in the child: ~0u, all. */
+unsigned spork__os_lock_all(void);
+void spork__os_unlock_all(unsigned which);
 void spork__os_unlock(spork__lock lock);
 
 /* Calls `in_child` in each forked child of this process, by whoever forked it, before the fork returns there; the locks are
  * free then. Only what is async-signal-safe may be done in it. Once; nothing where there is no fork. */
 spork_status spork__os_at_fork(void (*in_child)(void));
+
+/* ---- thread.c ------------------------------------------------------------------------------------------------------ */
+
+typedef struct spork__os_thread {
+    uintptr_t handle;
+} spork__os_thread;
+
+/* Runs `fn(user)` in a new thread. `own`: one of Spork's, which gets no signals, and is not counted as the program's. `name`: for debuggers;
+ * SPORK_NO_SPACE. */
+spork_status spork__os_thread_start(spork__os_thread *thread, void (*fn)(void *user), void *user, const char *name,
+                                    bool own);
+/* Waits for its end, with all that it does then; once. Or lets go of it, also in itself. */
+void spork__os_thread_join(spork__os_thread *thread);
+void spork__os_thread_detach(spork__os_thread *thread);
+
+/* Calls `fn`, always the same one, with that value (not 0) at the end of the calling thread, in it; what else is the thread's may be gone by then. POSIX: not for a main thread by whose return the program
+ * ends. */
+void spork__os_at_thread_end(void (*fn)(uintptr_t value), uintptr_t value);
+/* No more calls, also not for threads that were promised one: this code may be unloaded. */
+void spork__os_forget_thread_ends(void);
 
 /* ---- channel.c: messages between processes ---------------------------------------------------------------------- */
 
@@ -57,9 +83,10 @@ typedef struct spork__channel {
         out; /* SPORK__NO_HANDLE: it does not receive, or send; a duplex end has one handle in both places */
     spork_native in_event, out_event; /* Windows: signalled by a transfer; made when first needed */
     void *pending;                    /* Windows: a read that has been begun */
+    void *guard;                      /* Windows: a lock of the handles */
 } spork__channel;
 #define SPORK__NO_CHANNEL                                                                                              \
-    (spork__channel) { SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, NULL }
+    (spork__channel) { SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, SPORK__NO_HANDLE, NULL, NULL }
 
 /* A pair: one-way from the second to the first, or duplex. Under SPORK__LOCK_START. */
 spork_status spork__os_channel_new(bool duplex, spork__channel ends[2]);
@@ -79,7 +106,7 @@ spork_status spork__os_channel_unwrap(struct spork__message *message, size_t *be
 bool spork__os_channel_ready(spork__channel *channel, struct spork__message *message, bool sending);
 /* What tells that; on Windows a read has been begun for it. SPORK__NO_HANDLE: nothing does. */
 spork_native spork__os_channel_handle(spork__channel *channel, struct spork__message *message, bool sending);
-/* Before the end is given away: nothing is under way. */
+/* Before the end is given away, and after a wait: nothing is under way. */
 void spork__os_channel_settle(spork__channel *channel, struct spork__message *message);
 /* Waits until something can be received; on Windows by receiving it. SPORK_OK also at the end. */
 spork_status spork__os_channel_poll(spork__channel *channel, struct spork__message *message, int timeout_ms);
@@ -110,6 +137,8 @@ void spork__os_chime_ring(const spork__chime *chime);
 /* Makes it not readable. */
 void spork__os_chime_quiet(const spork__chime *chime);
 void spork__os_chime_close(spork__chime *chime);
+/* The same, and on every system: ready from a ring until it is quieted, however many wait. */
+spork_status spork__os_flag_new(spork__chime *flag);
 
 /* ---- wait.c: waiting for any of many handles ----------------------------------------------------------------------- */
 
@@ -140,8 +169,15 @@ spork_status spork__os_block_new(spork__block *block, size_t size);
 spork_status spork__os_block_new_sparse(spork__block *block, size_t size);
 /* Addresses only: a part may be used after spork__os_block_commit gave it memory. For what may become large. */
 spork_status spork__os_block_new_growing(spork__block *block, size_t size);
-/* Zeroed memory for these bytes of such a block, in every process that maps it; what has some keeps it. SPORK_NO_SPACE. */
+/* Zeroed memory for these bytes of such a block, in every process that maps it; what has some keeps it. SPORK_NO_SPACE. Of
+ * much that is new spork__os_block_afford is asked first. */
 spork_status spork__os_block_commit(const spork__block *block, size_t offset, size_t size);
+/* SPORK_NO_SPACE: the system has not so much left, and would have somebody killed for it. */
+spork_status spork__os_block_afford(size_t size);
+/* For how many of its bytes there is memory, in all; its size where the system does not tell. */
+size_t spork__os_block_committed(const spork__block *block);
+/* How large such a block may be made without being a burden, if little of it is used. */
+size_t spork__os_block_spacious(void);
 /* Maps a block that another process gave. `size` 0: its whole size. */
 spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size);
 /* Closes the handle; the memory stays mapped. */
@@ -152,6 +188,29 @@ void spork__os_block_abandon(spork__block *block, bool close);
 void spork__os_block_free(spork__block *block);
 /* A page of this process that a forked child finds zeroed, if the system can do that (*wiped); else plain memory. */
 spork_status spork__os_fork_wiped_page(void **page, bool *wiped);
+
+/* ---- named.c: shared memory that other programs find by a name ----------------------------------------------------- */
+
+/* What keeps a name of this process' alive. */
+typedef struct spork__claim {
+    spork_native handles[2]; /* SPORK__NO_HANDLE: none */
+    char *path;              /* of a file to be removed, allocated; NULL: none */
+} spork__claim;
+#define SPORK__NO_CLAIM                                                                                                \
+    (spork__claim) { {SPORK__NO_HANDLE, SPORK__NO_HANDLE}, NULL }
+
+/* A new block, which others find at once and whole, beginning with `head`; `manual`: beyond the end of this process. The name has been
+ * checked: it is fit for a file's. SPORK_EXISTS; SPORK_NO_SPACE. */
+spork_status spork__os_named_new(spork__block *block, size_t size, const char *name, bool manual, const void *head,
+                                 size_t head_size, spork__claim *claim);
+/* Nobody finds it any more; a claim of none is fine. */
+void spork__os_named_retract(spork__claim *claim);
+/* In a forked child: the name is the parent's. Async-signal-safe. */
+void spork__os_named_abandon(spork__claim *claim);
+/* Whoever made it. SPORK_NOT_FOUND, SPORK_DENIED. Windows: it may have no head yet. */
+spork_status spork__os_named_open(spork__block *block, const char *name);
+/* Removes a manual one's name. SPORK_NOT_FOUND; SPORK_BAD_STATE: it is a process'. */
+spork_status spork__os_named_remove(const char *name);
 
 /* ---- handles (in memory.c) --------------------------------------------------------------------------------------- */
 
@@ -166,7 +225,8 @@ int spork__os_forkserver_pid(void);
 
 int spork__os_getpid(void);
 int spork__os_getppid(void);
-/* A number that tells this process from every other that ever has the same id: its start time. 0: cannot be known. */
+/* A number that tells this process from every other that ever has the same id: its start time, or what the system has for that. 0:
+ * cannot be known. */
 uint64_t spork__os_start_time(int pid);
 /* False only if it is certain that process `pid` with that start time has ended; `start` 0: the pid alone decides. */
 bool spork__os_process_alive(int pid, uint64_t start);
@@ -185,7 +245,7 @@ spork_status spork__os_remember_program(const char *argv0);
 const char *spork__os_program_path(void);
 /* True if this process has more rights than its user (set-user-id and kin): it takes no orders from its environment. */
 bool spork__os_is_privileged(void);
-/* The value of an environment variable, or NULL. */
+/* The value of an environment variable, or NULL; NULL in a program with more rights than its user. */
 const char *spork__os_getenv(const char *name);
 bool spork__os_file_exists(const char *path);
 /* Writes to stderr, unbuffered, whole. Async-signal-safe. */
@@ -197,6 +257,8 @@ __attribute__((noreturn))
 void spork__os_exit(int code);
 /* The same as by a kill from outside. For tests. */
 void spork__os_kill_self(void);
+/* As by a SIGSTOP; Windows: this thread alone. For tests. */
+void spork__os_stop_self(void);
 /* Coverage and leak-check hooks, if this build has them, at the end of a child. */
 void spork__os_exit_hooks(bool forked);
 /* The mutable part of the surroundings (directory, environment, standard streams) as one number: has it changed? */
@@ -204,12 +266,18 @@ uint64_t spork__os_surroundings(void);
 
 /* ---- stdio.c ------------------------------------------------------------------------------------------------------- */
 
+/* A file to write to, made or emptied, of which programs that this process starts get nothing. A new one is for this user alone. NULL: it
+ * cannot be had. */
+FILE *spork__os_file_new(const char *path);
+
 /* Flushes stdout and stderr, these two only; a stream that another thread holds for longer than a second is left alone. */
 void spork__os_flush(void);
 /* In a forked child: drops what the parent has not yet written: it is the parent's to write. */
 void spork__os_drop_unwritten(void);
 /* In a child: lines leave whole, where the C library can do that. */
 void spork__os_line_buffer(void);
+/* Whether it can; if not, somebody has to flush. */
+bool spork__os_lines_leave(void);
 
 /* ---- cpu.c --------------------------------------------------------------------------------------------------------- */
 
@@ -255,7 +323,7 @@ typedef struct spork__limits {
 /* A started child. */
 typedef struct spork__child {
     int pid;
-    int relay;              /* 1: not our own child; its fork server reaps it and tells */
+    int relay; /* 0: our own child; else the fork server with this pid reaps it, and tells. Of a server: whether it does that */
     spork_native handle;    /* pidfd, kqueue, process handle, or a relay's pipe: ready when it ended */
     spork_native job;       /* Windows: its own job, for limits. Relayed: its leash, a lifeline of its own */
     spork_native interrupt; /* Windows: the event behind spork_process_interrupt */
@@ -266,6 +334,8 @@ typedef struct spork__child {
 
 /* The handles that every child is given come in this order; its objects' follow. */
 enum { SPORK__GIVEN_TREE, SPORK__GIVEN_LIFELINE, SPORK__GIVEN_OBJECTS };
+
+typedef struct spork__nursery spork__nursery;
 
 /* What every way of starting needs. */
 typedef struct spork__launch {
@@ -282,6 +352,7 @@ typedef struct spork__launch {
     const spork_native *pass; /* the user's, same numbers in the child */
     size_t pass_count;
     spork__block *record; /* spawn: the bootstrap record, in a block of its own */
+    spork__nursery *nursery; /* forkserver: that one; NULL: the program's */
     void *bytes;          /* forkserver: the same record as plain bytes */
     size_t bytes_size;
     /* forkserver: builds the record of a server in a block; *handles: where its handles' numbers go; *control: the word
@@ -309,6 +380,11 @@ int spork__os_plain_fork(void);
 void spork__os_forkserver_stop(void);
 /* In a forked child: the parent's server is not ours. Async-signal-safe. */
 void spork__os_forkserver_forget(void);
+/* A fork server that is forked, and not spawned: its children have what this process has now. Where there is fork. `launch`: as for a child; `main` runs
+ * in it, and does not return: its record tells what a server's tells. */
+spork_status spork__os_nursery_new(const spork__launch *launch,
+                                   void (*main)(void *record, size_t size, spork_native ack), spork__nursery **nursery);
+void spork__os_nursery_free(spork__nursery *nursery);
 /* What a fork server's child is to run: a record and the handles that came with it (given, then passed, as numbered here). */
 typedef struct spork__served {
     void *bytes;
@@ -340,6 +416,8 @@ typedef struct spork__adopt {
     spork__limits limits;
 } spork__adopt;
 spork_status spork__os_adopt(const spork__adopt *adopt);
+/* In a worker: Ctrl-C is for the process that has the pool. */
+void spork__os_ignore_interrupts(void);
 
 /* ---- lifeline.c: nobody is orphaned --------------------------------------------------------------------------------- */
 

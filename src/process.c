@@ -12,10 +12,10 @@
 #include "alloc.h"
 #include "error.h"
 #include "log.h"
+#include "shm.h"
+#include "threads.h"
 #include "tree.h"
 #include "value.h"
-
-enum { EXIT_NOTICE_MS = 2000 };
 
 static struct {
     spork_process *first; /* all that own descriptors: started and not yet destroyed; also those that were let go */
@@ -69,6 +69,15 @@ spork_status spork_set_start_method(spork_start_method method)
     return SPORK_OK;
 }
 
+/* Once, and in the program that the user has started. */
+static void tell_unknown_method(const char *wish)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set(&told)) return;
+    spork__log(SPORK_LOG_WARNING, "SPORK_START_METHOD=%s: this system has no such start method; children start by %s", wish,
+               method_name(spork__os_default_method()));
+}
+
 spork_start_method spork_get_start_method(void)
 {
     spork__os_lock(SPORK__LOCK_CHILDREN);
@@ -79,6 +88,7 @@ spork_start_method spork_get_start_method(void)
     for (int m = SPORK_FORK; wish != NULL && m <= SPORK_FORKSERVER; m++)
         if (strcmp(wish, method_name((spork_start_method)m)) == 0 && spork__os_has_method((spork_start_method)m))
             return (spork_start_method)m;
+    if (wish != NULL && spork_parent_process() == NULL) tell_unknown_method(wish);
     return spork__os_default_method();
 }
 
@@ -234,6 +244,9 @@ void spork__process_forget_all(void)
     have_parent = false;
     spork__os_lifeline_forget();
     spork__os_forkserver_forget();
+    spork__shm_forked();
+    spork__threads_forked();
+    spork__tree_forked();
 }
 
 /* Has it ended? Then it is reaped. Under the lock. */
@@ -477,7 +490,7 @@ size_t spork_active_children(spork_process **list, size_t room)
     spork__os_lock(SPORK__LOCK_CHILDREN);
     for (spork_process *p = all.first, *next; p != NULL; p = next) {
         next = p->next;
-        if (p->freed || p->state != SPORK__PROCESS_RUNNING || look(p)) continue;
+        if (p->freed || p->hidden || p->state != SPORK__PROCESS_RUNNING || look(p)) continue;
         if (count < room && list != NULL) list[count] = p;
         count++;
     }
@@ -495,7 +508,9 @@ spork_status spork__process_become(const spork__startup *startup)
     our_parent.start_time = startup->parent_start;
     have_parent = true;
     all.count = 0;
+    spork__thread_is_main();
     spork__log_name(startup->name);
+    spork__tree_name(startup->name);
     if (startup->handles != NULL) { /* spawned: settings and the tree do not come by themselves */
         all.method = startup->method;
         if (startup->executable != NULL) snprintf(executable, sizeof executable, "%s", startup->executable);
@@ -506,60 +521,45 @@ spork_status spork__process_become(const spork__startup *startup)
 
 /* ---- the end ---- */
 
-/* Waits for the children that are left; the first two seconds in silence. */
-static void join_all(void)
-{
-    spork__os_lock(SPORK__LOCK_CHILDREN);
-    bool any = all.first != NULL;
-    spork__os_unlock(SPORK__LOCK_CHILDREN);
-    if (!any) return; /* most children end here */
-    const char *wish = spork__os_getenv("SPORK_EXIT_WAIT_MS");
-    long bound = wish != NULL ? strtol(wish, NULL, 10) : -1;
-    uint64_t begin = spork__os_now();
-    bool told = false;
-    for (;;) {
-        spork__os_lock(SPORK__LOCK_CHILDREN);
-        spork_process *waiting = NULL;
-        for (spork_process *p = all.first, *next; p != NULL; p = next) {
-            next = p->next;
-            if (p->state != SPORK__PROCESS_RUNNING || (p->freed && p->outlive_parent)) continue;
-            if (!look(p))
-                waiting = p;
-            else if (p->freed)
-                destroy(p);
-        }
-        uint64_t waited = (spork__os_now() - begin) / 1000000;
-        bool late = bound >= 0 && waited >= (uint64_t)bound;
-        spork__child child = waiting != NULL ? waiting->child : SPORK__NO_CHILD;
-        char name[256] = "";
-        if (waiting != NULL) snprintf(name, sizeof name, "%s (pid %d)", waiting->name, child.pid);
-        spork__os_unlock(SPORK__LOCK_CHILDREN);
-        if (waiting == NULL) return;
-        if (late) {
-            spork__log(SPORK_LOG_WARNING, "ending without %s: SPORK_EXIT_WAIT_MS has passed", name);
-            return;
-        }
-        if (!told && waited >= EXIT_NOTICE_MS) {
-            told = true;
-            spork__log(SPORK_LOG_WARNING, "waiting at the end for %s; a daemon would be terminated", name);
-        }
-        /* The object could be freed by another thread meanwhile, but its end is then seen in at most this time. */
-        int ms = told ? 100 : EXIT_NOTICE_MS - (int)waited;
-        if (bound >= 0 && (uint64_t)bound - waited < (uint64_t)ms) ms = (int)((uint64_t)bound - waited);
-        spork__os_wait(&child, ms < 1 ? 1 : ms);
-    }
-}
-
-void spork_shutdown(void)
+void spork__processes_terminate_daemons(void)
 {
     int self = spork__os_getpid();
-    spork__os_flush(); /* as an exit handler it runs before the C library's own: what was said is seen while it waits */
     spork__os_lock(SPORK__LOCK_CHILDREN);
     for (spork_process *p = all.first; p != NULL; p = p->next)
         if (p->daemon && p->state == SPORK__PROCESS_RUNNING && p->owner == self)
             spork__os_signal(&p->child, SPORK__TERMINATE);
     spork__os_unlock(SPORK__LOCK_CHILDREN);
-    join_all();
-    spork__os_forkserver_stop();
-    spork__tree_leave();
+}
+
+/* One that is left: what to wait on, and its name; false: there is none. What has ended is reaped. Most children have none and get here. */
+static bool any_left(spork__child *child, char *name, size_t size)
+{
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    spork_process *waiting = NULL;
+    for (spork_process *p = all.first, *next; p != NULL; p = next) {
+        next = p->next;
+        if (p->state != SPORK__PROCESS_RUNNING || (p->freed && p->outlive_parent)) continue;
+        if (!look(p))
+            waiting = p;
+        else if (p->freed)
+            destroy(p);
+    }
+    if (waiting != NULL) {
+        *child = waiting->child;
+        snprintf(name, size, "%s", waiting->name);
+    }
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return waiting != NULL;
+}
+
+void spork__processes_join_all(spork__last_wait *wait)
+{
+    char name[256];
+    spork__child child;
+    while (any_left(&child, name, sizeof name)) {
+        int ms = spork__last_wait_ms(wait, name, child.pid);
+        if (ms == 0) return;
+        /* The object could be freed by another thread meanwhile, but its end is then seen in at most this time. */
+        spork__os_wait(&child, ms);
+    }
 }

@@ -7,6 +7,7 @@
 #include "object.h"
 #include "platform.h"
 #include "record.h"
+#include "shutdown.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,7 +28,9 @@ struct spork_process {
     spork__process_state state;
     bool freed; /* the user let go; the list still holds it, to reap */
     bool daemon, outlive_parent;
+    bool hidden;               /* not among spork_active_children: it is Spork's own */
     spork_start_method method; /* SPORK_DEFAULT: asked at start */
+    spork__nursery *nursery;   /* of SPORK_FORKSERVER: its server; NULL: the program's */
     spork__limits limits;
     char *name;
     spork_target target;
@@ -44,10 +47,14 @@ struct spork_process {
 };
 
 /* Starting is split, so that many can be launched before the first is awaited. launch: the child exists (or not, with the
- * reason). await: it took over, or the reason why it did not; after a failure it is gone and reaped, and may be
+ * reason). await: it took over, or the reason why it did not, within that time; after a failure it is gone and reaped, and may be
  * launched again. */
 spork_status spork__process_launch(spork_process *process);
-spork_status spork__process_await(spork_process *process);
+spork_status spork__process_await(spork_process *process, int timeout_ms);
+/* How long a child may take for that. */
+int spork__process_patience(void);
+/* A nursery from which children can be launched. */
+spork_status spork__process_nursery(spork__nursery **nursery);
 
 /* SPORK_OK if it is a child that this process made; SPORK_INVALID, SPORK_BAD_STATE, SPORK_NOT_YOURS. */
 spork_status spork__process_check(const spork_process *process, const char *call);
@@ -61,6 +68,10 @@ void spork__process_settle(spork_process *process, spork__process_state state);
 void spork__process_settings(spork_start_method *method, char executable[SPORK__PATH_MAX]);
 /* "died of signal 9" */
 const char *spork__exit_text(int code, char text[64]);
+
+/* At the end of the process. */
+void spork__processes_terminate_daemons(void);
+void spork__processes_join_all(spork__last_wait *wait);
 
 /* In a child: this is who we are, and who our parent is. */
 spork_status spork__process_become(const spork__startup *startup);

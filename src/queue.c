@@ -26,6 +26,7 @@
 #include "ring.h"
 #include "tree.h"
 #include "value.h"
+#include "waitable.h"
 
 enum { MAGIC = 0x45555153 /* "SQUE" */, LAYOUT = 1, DEFAULT_CAPACITY = 1 << 20, MOST_MESSAGES = (1 << 28) - 2 };
 
@@ -66,7 +67,7 @@ struct spork_queue {
 /* What a process is told beside the handles. */
 typedef struct description {
     uint64_t size;
-    uint32_t roles, handles; /* a bit for each that travels */
+    uint32_t roles, handles; /* which of them travel */
 } description;
 
 static spork_queue *of(spork__object *object) { return (spork_queue *)object; }
@@ -90,6 +91,18 @@ static void write_off(const spork_queue *q, line *l, uint64_t roles)
     uint64_t seen = spork__ring_taken(&l->hands);
     if (id_of(roles) == 0 || atomic_load(&l->roles) != roles) return; /* another has the line: it did this */
     atomic_fetch_add(&q->words->lost, spork__ring_write_off(&q->ring, &l->hands, seen));
+}
+
+/* Who died while it was taking a message has got it if the index has moved, which only tells that until the next one moves it. */
+static void getter_died(void *user)
+{
+    const spork_queue *q = user;
+    for (uint32_t i = 0; i < SPORK__TREE_SLOTS; i++) {
+        line *l = &q->words->lines[i];
+        uint64_t roles = atomic_load_explicit(&l->roles, memory_order_acquire);
+        if (id_of(roles) != 0 && spork__ring_is_taking(&l->hands) && !spork__tree_alive(id_of(roles)))
+            write_off(q, l, roles);
+    }
 }
 
 /* Adds to what this process may do, or takes from it. */
@@ -241,12 +254,9 @@ static spork_native *handle_at(spork_queue *q, int i)
     }
 }
 
-/* Where one handle serves as both, it travels once. */
-static bool travels(spork_queue *q, int i)
+static void places_of(spork_queue *q, spork_native *places[HANDLES])
 {
-    if (*handle_at(q, i) == SPORK__NO_HANDLE) return false;
-    bool is_ring = i >= LOCKS && i < HANDLES - 1 && (i - LOCKS) % 3 == 2;
-    return !is_ring || *handle_at(q, i) != *handle_at(q, i - 1);
+    for (int i = 0; i < HANDLES; i++) places[i] = handle_at(q, i);
 }
 
 static spork_queue *new_queue(void)
@@ -254,22 +264,30 @@ static spork_queue *new_queue(void)
     spork_queue *q = spork__alloc(sizeof *q, "a queue");
     if (q == NULL) return NULL;
     q->block.handle = SPORK__NO_HANDLE;
+    q->ring.getter_died = getter_died;
+    q->ring.user = q;
     for (int i = 0; i < HANDLES; i++) *handle_at(q, i) = SPORK__NO_HANDLE;
     return q;
 }
 
 static void close_handles(spork_queue *q)
 {
-    for (int i = 0; i < HANDLES; i++)
-        if (travels(q, i)) spork__os_handle_close(*handle_at(q, i));
+    spork_native *places[HANDLES];
+    places_of(q, places);
+    spork__places_close(places, HANDLES);
 }
 
 /* Under SPORK__LOCK_START, as everything that opens or closes. */
-static void destroy(spork_queue *q, bool with_handles)
+static void close_all(spork_queue *q, bool with_handles)
 {
     if (with_handles) close_handles(q);
     if (!with_handles) q->block.handle = SPORK__NO_HANDLE;
     spork__os_block_free(&q->block);
+}
+
+static void destroy(spork_queue *q, bool with_handles)
+{
+    close_all(q, with_handles);
     spork__free(q);
 }
 
@@ -279,7 +297,8 @@ static spork_status fill(spork_queue *q, const spork_queue_options *o, size_t ca
     uint32_t most = o->max_messages == 0 || o->max_messages > MOST_MESSAGES ? MOST_MESSAGES : (uint32_t)o->max_messages;
     spork_status status = spork__ring_plan(capacity, &sizes);
     if (status != SPORK_OK) return status;
-    status = spork__os_block_new_growing(&q->block, ring_offset() + sizes.whole);
+    status = spork__os_block_afford(ring_offset() + sizes.fixed);
+    if (status == SPORK_OK) status = spork__os_block_new_growing(&q->block, ring_offset() + sizes.whole);
     if (status == SPORK_OK) status = spork__os_block_commit(&q->block, 0, ring_offset() + sizes.fixed);
     for (int i = 0; i < LOCKS && status == SPORK_OK; i++) status = spork__os_berth_new(&q->ring.berths[i]);
     for (int i = 0; i < BELLS && status == SPORK_OK; i++) {
@@ -333,11 +352,9 @@ static spork_status give(spork__object *object, unsigned flags, spork__parcel *p
     description about = {.size = q->block.size, .roles = (puts ? SPORK_PUT : 0u) | (gets ? SPORK_GET : 0u)};
     parcel->handle_count = 0;
     parcel->handles[parcel->handle_count++] = q->block.handle;
-    for (int i = 0; i < HANDLES; i++)
-        if (travels(q, i)) {
-            about.handles |= 1u << i;
-            parcel->handles[parcel->handle_count++] = *handle_at(q, i);
-        }
+    spork_native *places[HANDLES];
+    places_of(q, places);
+    spork__parcel_put(parcel, places, HANDLES, &about.handles);
     memcpy(parcel->bytes, &about, sizeof about);
     parcel->size = sizeof about;
     return SPORK_OK;
@@ -356,26 +373,19 @@ static spork_status join_memory(spork_queue *q, spork_native handle, const descr
     return spork__ring_join(&q->ring, &q->block, ring_offset());
 }
 
-static spork_status take_handles(spork_queue *q, const spork__parcel *parcel, uint32_t which)
-{
-    size_t next = 1;
-    for (int i = 0; i < HANDLES; i++)
-        if (which & 1u << i && next < parcel->handle_count) *handle_at(q, i) = parcel->handles[next++];
-    for (int i = 0; i < BELLS; i++) {
-        spork__chime *chime = &q->ring.ears[i].chime;
-        if (chime->ring == SPORK__NO_HANDLE) chime->ring = chime->wait;
-    }
-    return next == parcel->handle_count ? SPORK_OK : spork__fail(SPORK_BAD_MESSAGE, "a damaged queue");
-}
-
-static spork_status take(const spork__parcel *parcel, spork__object **object)
+static spork_status take(const spork__kind *kind, const spork__parcel *parcel, spork__object **object)
 {
     description about;
+    (void)kind;
     if (parcel->size != sizeof about) return spork__fail(SPORK_BAD_MESSAGE, "a damaged queue");
     memcpy(&about, parcel->bytes, sizeof about);
     spork_queue *q = new_queue();
     if (q == NULL) return SPORK_NO_MEMORY;
-    spork_status status = take_handles(q, parcel, about.handles);
+    spork_native *places[HANDLES];
+    places_of(q, places);
+    spork_status status = spork__parcel_get(parcel, 1, places, HANDLES, about.handles)
+                              ? SPORK_OK
+                              : spork__fail(SPORK_BAD_MESSAGE, "a damaged queue");
     if (status == SPORK_OK) status = join_memory(q, parcel->handles[0], &about);
     if (status == SPORK_OK) status = enrol(q);
     if (status != SPORK_OK) {
@@ -406,7 +416,7 @@ static void give_up_loans(spork_queue *q)
 
 void spork_queue_free(spork_queue *q)
 {
-    if (q == NULL) return;
+    if (!spork__object_freeable(q == NULL ? NULL : &q->object, &spork__queue_kind, "spork_queue_free")) return;
     if (!q->object.not_shared) {
         uint32_t me = spork__tree_self_at_a_glance();
         if (me == 0) me = spork__tree_self();
@@ -416,8 +426,9 @@ void spork_queue_free(spork_queue *q)
     }
     spork__os_lock(SPORK__LOCK_START);
     spork__object_untrack(&q->object);
-    destroy(q, !q->object.not_shared);
+    close_all(q, !q->object.not_shared);
     spork__os_unlock(SPORK__LOCK_START);
+    spork__object_free(&q->object);
 }
 
 /* ---- the calls ---- */
@@ -462,7 +473,9 @@ static spork_status put_values(spork_queue *q, const spork_args *values, int tim
                            "argument %u is an object, which a queue cannot carry: who will get it is not known; use a "
                            "duplex connection",
                            object);
-    spork_status status = spork__values_encode_new(values, NULL, &message);
+    spork_status status = spork__values_size(values, &message.size);
+    if (status == SPORK_OK) status = spork__ring_fits(&q->ring, message.size); /* before it is copied */
+    if (status == SPORK_OK) status = spork__values_encode_sized(values, NULL, &message);
     if (status != SPORK_OK) return status;
     status = put_bytes(q, message.data, message.size, timeout_ms);
     spork__encoded_free(&message);
@@ -562,6 +575,17 @@ size_t spork_queue_size(const spork_queue *q)
     return spork__ring_count(&q->ring);
 }
 
+/* Of two threads that drop the same, one has it. */
+static bool give_up(spork_queue *q, int roles)
+{
+    spork__os_lock(SPORK__LOCK_OBJECTS);
+    bool has = (!(roles & SPORK_PUT) || q->puts) && (!(roles & SPORK_GET) || q->gets);
+    if (has && roles & SPORK_PUT) q->puts = false;
+    if (has && roles & SPORK_GET) q->gets = false;
+    spork__os_unlock(SPORK__LOCK_OBJECTS);
+    return has;
+}
+
 spork_status spork_queue_drop(spork_queue *q, int roles)
 {
     static const char call[] = "spork_queue_drop";
@@ -569,13 +593,10 @@ spork_status spork_queue_drop(spork_queue *q, int roles)
     if (status != SPORK_OK) return status;
     if (roles == 0 || (roles & ~(SPORK_PUT | SPORK_GET)) != 0)
         return spork__fail(SPORK_INVALID, "%s: %d is no role: SPORK_PUT, SPORK_GET or both", call, roles);
-    if ((roles & SPORK_PUT && !q->puts) || (roles & SPORK_GET && !q->gets))
-        return spork__fail(SPORK_INVALID, "%s: this process has not got that role", call);
     if ((roles & SPORK_PUT && q->has_reserved) || (roles & SPORK_GET && q->has_peeked))
         return spork__fail(SPORK_BAD_STATE, "%s: a message is reserved or peeked at", call);
+    if (!give_up(q, roles)) return spork__fail(SPORK_INVALID, "%s: this process has not got that role", call);
     uint64_t change = (roles & SPORK_PUT ? UINT64_C(1) << 16 : 0) | (roles & SPORK_GET ? 1 : 0);
-    if (roles & SPORK_PUT) q->puts = false;
-    if (roles & SPORK_GET) q->gets = false;
     spork__ring_wake_all(&q->ring);                        /* other threads of ours that wait in this role */
     if (roles & SPORK_PUT) spork__ring_pass_own(&q->ring); /* none of them will put after the end is seen */
     change_roles(q, q->enrolled, change, false);
@@ -628,7 +649,14 @@ static uint32_t open_messages(spork_queue *q)
     return open;
 }
 
-static bool all_done(spork_queue *q) { return spork__ring_count(&q->ring) == 0 && open_messages(q) == 0; }
+/* Without a put nobody gets anything from an empty ring: so what is in hands can only become less while it is counted. Else it is counted again. */
+static bool all_done(spork_queue *q)
+{
+    uint64_t before, after;
+    if (!spork__ring_is_empty(&q->ring, &before)) return false;
+    spork__at(SPORK__AT_QUEUE_EMPTY);
+    return open_messages(q) == 0 && spork__ring_is_empty(&q->ring, &after) && after == before;
+}
 
 spork_status spork_queue_join(spork_queue *q, int timeout_ms)
 {
@@ -721,27 +749,40 @@ spork_status spork_queue_release(spork_queue *q, spork_bytes message)
 
 /* ---- waiting ---- */
 
-spork_status spork__queue_check_wait(spork_queue *q, int events, const char *call)
+static spork_status check_wait(const spork_wait_item *item, const char *call)
 {
+    spork_queue *q = item->object;
     spork_status status = check(q, 0, call);
-    if (status == SPORK_OK && events & SPORK_READ) status = check(q, SPORK_GET, call);
-    if (status == SPORK_OK && events & SPORK_WRITE) status = check(q, SPORK_PUT, call);
+    if (status == SPORK_OK && item->events & SPORK_READ) status = check(q, SPORK_GET, call);
+    if (status == SPORK_OK && item->events & SPORK_WRITE) status = check(q, SPORK_PUT, call);
     return status;
 }
 
-bool spork__queue_ready(spork_queue *q, int events, bool ask)
+static bool is_ready(const spork_wait_item *item, bool ask)
 {
-    if (events & SPORK_READ && spork__ring_ready(&q->ring, false)) return true;
-    if (events & SPORK_WRITE && spork__ring_ready(&q->ring, true)) return true;
+    spork_queue *q = item->object;
+    if (item->events & SPORK_READ && spork__ring_ready(&q->ring, false)) return true;
+    if (item->events & SPORK_WRITE && spork__ring_ready(&q->ring, true)) return true;
     if (is_closed(q)) return true;
     bool alone; /* no reason to warn: something else may end the wait */
-    return ask && ((events & SPORK_READ && deserted(q, SPORK_PUT, &alone)) ||
-                   (events & SPORK_WRITE && deserted(q, SPORK_GET, &alone)));
+    return ask && ((item->events & SPORK_READ && deserted(q, SPORK_PUT, &alone)) ||
+                   (item->events & SPORK_WRITE && deserted(q, SPORK_GET, &alone)));
 }
 
-spork_native spork__queue_announce(spork_queue *q, bool putting) { return spork__ring_announce(&q->ring, putting); }
-void spork__queue_quiet(spork_queue *q, bool putting) { spork__ring_quiet(&q->ring, putting); }
-void spork__queue_call(spork_queue *q, bool putting) { spork__ring_call(&q->ring, putting); }
+static spork__ring *ring_of(const spork_wait_item *item) { return &((spork_queue *)item->object)->ring; }
+static spork_native announce(const spork_wait_item *item, bool writing)
+{
+    return spork__ring_announce(ring_of(item), writing);
+}
+static void quiet(const spork_wait_item *item, bool writing) { spork__ring_quiet(ring_of(item), writing); }
+static void call_all(const spork_wait_item *item, bool writing) { spork__ring_call(ring_of(item), writing); }
+
+const spork__waitable spork__queue_waitable = {.kind = SPORK__KIND_QUEUE,
+                                               .check = check_wait,
+                                               .ready = is_ready,
+                                               .handle = announce,
+                                               .quiet = quiet,
+                                               .call = call_all};
 
 bool spork__queue_awaited(const spork_queue *q, int role)
 {

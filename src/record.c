@@ -134,7 +134,7 @@ static spork_status check_record(const record *r, size_t size)
         return spork__fail(SPORK_UNSUPPORTED,
                            "the child is built for another machine (%zu-bit) than its parent (%u-bit)",
                            sizeof(void *) * 8, r->pointer_size * 8);
-    if (r->layout != LAYOUT || r->library_version / 10000 != SPORK_VERSION_MAJOR)
+    if (r->layout != LAYOUT || r->library_version != SPORK_VERSION_NUMBER) /* they share memory: whatever fits a program is not enough */
         return spork__fail(
             SPORK_UNSUPPORTED, "the child has version %s of Spork and the parent %u.%u.%u: they do not go together",
             spork_version(), r->library_version / 10000, r->library_version / 100 % 100, r->library_version % 100);

@@ -16,10 +16,11 @@
  * What a death leaves behind, at each point, and who mends it:
  *     locked, written      the lock; the index is where it was: the message is nothing
  *     handed               an extent of NOBODY's with a mark that the putting index has not reached: freed by whoever takes that lock
- *                          over
+ *                          over; so does who only waits for room, if that lock's owner is dead
  *     committed            the lock; the message is there. Sleepers look by themselves within their bound
  *     unlocked             as committed
- *     noted, getting       hands that name a place which the index has not passed: still in the ring, not lost
+ *     noted, getting       hands that name a place which the index has not passed: still in the ring, not lost. Whoever takes that lock
+ *                          over has the queue note that, before the index moves again
  *     committed, getting   hands that name a place which it has passed: lost, and counted. Its extent is still NOBODY's, with a mark
  *                          that the getting index has passed: freed by whoever takes that lock over
  *     handed, unlocked     the extent is a dead process': an arena sweeps it when it needs room, or when it is tidied
@@ -179,6 +180,8 @@ static bool was_on_its_way(void *user, uint32_t owner, uint64_t mark)
 {
     const border *b = user;
     if (owner != SPORK__ARENA_NOBODY) return false; /* a dead process' own, which the arena finds by itself */
+    /* Taken anew since its owner was read, and not yet handed on. */
+    if (mark == 0) return false;
     uint64_t past = b->putting ? distance(b->index, mark) : distance(mark, b->index);
     return past < place_mask / 2 && (b->putting || past > 0);
 }
@@ -189,6 +192,7 @@ static void mend(spork__ring *r, bool putting)
     border b = {load(&side_of(r, putting)->index, memory_order_relaxed), putting};
     if (spork__planted(SPORK__BUG_RING_FORGETS_EXTENTS)) return;
     spork__arena_sweep(&r->arena, was_on_its_way, &b);
+    if (!putting && r->getter_died != NULL) r->getter_died(r->user);
     spork__bell_ring(bell_of(r, !putting), ear_of(r, !putting)); /* it may have died before it could */
 }
 
@@ -213,37 +217,55 @@ static void unlock(spork__ring *r, bool putting)
     spork__robust_release(&side_of(r, putting)->lock, lock_berth(r, putting));
 }
 
+/* For who waits for something else than that lock. */
+static void mend_for_the_dead(spork__ring *r)
+{
+    for (int putting = 0; putting < 2; putting++) {
+        uint32_t owner = spork__robust_owner(&side_of(r, putting)->lock);
+        spork__deadline now = {.timeout_ms = 0};
+        if (owner == 0 || spork__tree_alive(owner) || lock(r, putting, &now) != SPORK_OK) continue;
+        unlock(r, putting);
+    }
+}
+
 /* ---- waiting ---- */
 
-static spork_status time_is_over(spork__ring *r, bool putting, spork__ring_wait *wait)
+typedef bool (*readiness)(spork__ring *r, void *user);
+
+/* When the last has gone, what it put before is there. */
+static spork_status the_end(spork__ring *r, readiness ready, void *user)
 {
+    return ready(r, user) ? SPORK_OK : SPORK_CLOSED;
+}
+
+static spork_status time_is_over(spork__ring *r, bool putting, readiness ready, void *user, spork__ring_wait *wait)
+{
+    spork__at(SPORK__AT_RING_TIME_OVER);
     _Atomic uint64_t *asked = (_Atomic uint64_t *)&r->asked_at;
     uint64_t now = spork__os_now(), before = load(asked, memory_order_relaxed);
     /* Who looks without waiting, again and again, should not pay for the question each time. */
     if (now - before >= ASK_MS * UINT64_C(1000000)) {
         atomic_store_explicit(asked, now, memory_order_relaxed);
-        if (wait->deserted(wait->user, true)) return SPORK_CLOSED;
+        if (wait->deserted(wait->user, true)) return the_end(r, ready, user);
     }
     return spork__fail(SPORK_TIMEOUT, putting ? "no room in the queue in %d ms" : "nothing in the queue in %d ms",
                        wait->deadline.timeout_ms);
 }
 
 /* Sleeps once, if `ready` still does not say that there is no need. SPORK_OK: look again. */
-typedef bool (*readiness)(spork__ring *r, void *user);
 static spork_status sleep_once(spork__ring *r, bool putting, readiness ready, void *user, spork__ring_wait *wait)
 {
     int left = spork__deadline_left(&wait->deadline);
-    if (left == 0) return time_is_over(r, putting, wait);
+    if (left == 0) return time_is_over(r, putting, ready, user, wait);
     spork__bell *bell = bell_of(r, putting);
     uint32_t ticket = spork__bell_announce(bell);
     if (ready(r, user)) return SPORK_OK;
     /* A ring that came before the announcement may have told of an end. */
-    if (wait->deserted(wait->user, false)) return ready(r, user) ? SPORK_OK : SPORK_CLOSED;
+    if (wait->deserted(wait->user, false)) return the_end(r, ready, user);
     spork__bell_sleep(bell, ear_of(r, putting), ticket, left);
     if (ready(r, user)) return SPORK_OK;
-    /* Thoroughly every other time, for it takes long. When the last has gone, what it put before is there. */
-    bool thorough = wait->sleeps++ % 2 == 1;
-    return wait->deserted(wait->user, thorough) && !ready(r, user) ? SPORK_CLOSED : SPORK_OK;
+    bool thorough = wait->sleeps++ % 2 == 1; /* every other time, for it takes long */
+    return wait->deserted(wait->user, thorough) ? the_end(r, ready, user) : SPORK_OK;
 }
 
 static spork_status closed(bool putting)
@@ -366,6 +388,7 @@ static spork_status take_extent(spork__ring *r, size_t size, spork__ring_wait *w
 {
     wanted w = {.size = size, .extent = SPORK__ARENA_NONE};
     while (!has_extent(r, &w)) {
+        mend_for_the_dead(r); /* what they had on its way may be all that is in the way */
         spork_status status = sleep_once(r, true, has_extent, &w, wait);
         if (w.status != SPORK_TIMEOUT) break;
         if (status == SPORK_CLOSED) return closed(true);
@@ -381,7 +404,7 @@ static void commit_extent(spork__ring *r, uint64_t at, uint32_t extent, uint64_t
     record *to = record_at(r, at);
     *to = (record){sizeof(place), EXTENT};
     *(place *)(void *)(to + 1) = (place){extent, 0, size};
-    spork__arena_set_mark(&r->arena, extent, word(at, 0));
+    spork__arena_set_mark(&r->arena, extent, word(at, 1)); /* never 0 */
     spork__arena_hand(&r->arena, extent, spork__tree_self(), SPORK__ARENA_NOBODY);
     spork__at(SPORK__AT_RING_PUT_HANDED);
     move_put_index(r, at + units_of(sizeof(place)));
@@ -396,8 +419,9 @@ static spork_status put_extent(spork__ring *r, uint32_t extent, uint64_t size, s
     return status;
 }
 
-static spork_status too_large(const spork__ring *r, size_t size)
+spork_status spork__ring_fits(const spork__ring *r, size_t size)
 {
+    if (size <= r->largest) return SPORK_OK;
     return spork__fail(SPORK_TOO_LARGE, "a message of %zu bytes for a queue with a capacity of %llu: make it larger",
                        size, (unsigned long long)r->largest);
 }
@@ -406,7 +430,8 @@ static bool goes_inline(const spork__ring *r, size_t size) { return size <= r->u
 
 spork_status spork__ring_put(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
 {
-    if (size > r->largest) return too_large(r, size);
+    spork_status fits = spork__ring_fits(r, size);
+    if (fits != SPORK_OK) return fits;
     if (goes_inline(r, size)) return put_inline(r, data, size, wait);
     uint32_t extent;
     size_t room;
@@ -477,7 +502,8 @@ static const record *next_record(spork__ring *r, uint64_t *next, size_t *size, u
     return rec;
 }
 
-static uint64_t note(uint64_t at) { return (uint32_t)at | UINT32_C(0x80000000); }
+#define TAKING UINT32_C(0x80000000)
+static uint64_t note(uint64_t at) { return (uint32_t)at & ~TAKING; }
 
 /* Moves the getting index; the message is this process' from here on. Only who has the lock writes these words, so stores will do. */
 static void move_get_index(spork__ring *r, uint64_t next, spork__ring_hands *hands)
@@ -487,11 +513,11 @@ static void move_get_index(spork__ring *r, uint64_t next, spork__ring_hands *han
     uint64_t index = load(&s->index, memory_order_relaxed);
     _Atomic uint64_t *taken = (_Atomic uint64_t *)&hands->taken;
     uint32_t count = (uint32_t)load(taken, memory_order_relaxed);
-    atomic_store_explicit(taken, note(at_of(index)) << 32 | count, memory_order_relaxed);
+    atomic_store_explicit(taken, (note(at_of(index)) | TAKING) << 32 | count, memory_order_relaxed);
     spork__at(SPORK__AT_RING_GET_NOTED);
     atomic_store_explicit(&s->index, word(next, index + 1), memory_order_release);
     spork__at(SPORK__AT_RING_GET_COMMITTED);
-    atomic_store_explicit(taken, (uint32_t)(count + 1), memory_order_release);
+    atomic_store_explicit(taken, note(at_of(index)) << 32 | (uint32_t)(count + 1), memory_order_release);
 }
 
 static uint32_t done_of(const spork__ring_hands *hands)
@@ -502,10 +528,12 @@ static uint32_t done_of(const spork__ring_hands *hands)
 static uint32_t open_at(const spork__ring *r, uint64_t taken, uint32_t done)
 {
     uint32_t open = (uint32_t)taken - done, taking = (uint32_t)(taken >> 32);
-    if (taking == 0) return open;
+    if (!(taking & TAKING)) return open;
     uint32_t passed = ((uint32_t)at_of(load(&r->words->get.index, memory_order_acquire)) - taking) & 0x7FFFFFFF;
     return open + (passed != 0 && passed < 0x40000000);
 }
+
+bool spork__ring_is_taking(const spork__ring_hands *hands) { return (spork__ring_taken(hands) >> 32 & TAKING) != 0; }
 
 uint64_t spork__ring_taken(const spork__ring_hands *hands)
 {
@@ -603,7 +631,8 @@ spork_status spork__ring_reserve(spork__ring *r, size_t size, spork__ring_loan *
     size_t room;
     bool in_ring = goes_inline(r, size);
     *loan = (spork__ring_loan){.size = size, .extent = SPORK__ARENA_NONE};
-    if (size > r->largest) return too_large(r, size);
+    spork_status fits = spork__ring_fits(r, size);
+    if (fits != SPORK_OK) return fits;
     spork_status status = in_ring ? SPORK_OK : take_extent(r, size, wait, &loan->extent);
     if (status != SPORK_OK) return status;
     status = lock_and_find_room(r, units_of(in_ring ? size : sizeof(place)), wait, &loan->at);
@@ -681,6 +710,12 @@ size_t spork__ring_count(const spork__ring *r)
 {
     uint64_t got = load(&r->words->get.index, memory_order_acquire); /* first: it never passes the other */
     return messages(got, load(&r->words->put.index, memory_order_acquire));
+}
+
+bool spork__ring_is_empty(const spork__ring *r, uint64_t *put)
+{
+    *put = load(&r->words->put.index, memory_order_acquire); /* first: what is got by then was put by then */
+    return messages(load(&r->words->get.index, memory_order_acquire), *put) == 0;
 }
 
 bool spork__ring_ready(spork__ring *r, bool putting)

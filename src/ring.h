@@ -30,6 +30,9 @@ typedef struct spork__ring {
     spork__arena arena;
     spork_native berths[SPORK__RING_LOCKS];
     spork__ear ears[SPORK__RING_BELLS];
+    /* Its user's, or NULL: under the getting side's lock, which was taken over from a dead process; nobody has got anything since. */
+    void (*getter_died)(void *user);
+    void *user;
     uint64_t asked_at; /* atomic: when somebody who only looks last asked whether the other side is deserted */
 } spork__ring;
 
@@ -47,7 +50,8 @@ spork_status spork__ring_join(spork__ring *ring, const spork__block *block, size
 
 /* What a receiver has in hands: its process writes it, and others read it once that has died. Zero: nothing. */
 typedef struct spork__ring_hands {
-    uint64_t taken; /* atomic: the place of a message that is being taken (0: none) << 32 | how many were */
+    /* Atomic: whether one is being taken << 63 | its place, or the last one's << 32 | how many were. Never the same again. */
+    uint64_t taken;
     uint32_t done;  /* atomic: how many of these are done */
     uint32_t room;
 } spork__ring_hands;
@@ -56,6 +60,8 @@ uint32_t spork__ring_open(const spork__ring *ring, const spork__ring_hands *hand
 /* The word `taken`, and with that: makes it as if a dead process had nothing in hands; how many it had. 0 if the word has changed. */
 uint64_t spork__ring_taken(const spork__ring_hands *hands);
 uint32_t spork__ring_write_off(const spork__ring *ring, spork__ring_hands *hands, uint64_t taken);
+/* Whether it was in the middle of taking one. */
+bool spork__ring_is_taking(const spork__ring_hands *hands);
 /* One of them is done; false: there is none. */
 bool spork__ring_done(spork__ring_hands *hands);
 
@@ -71,6 +77,8 @@ typedef struct spork__ring_wait {
     unsigned sleeps; /* the ring's */
 } spork__ring_wait;
 
+/* SPORK_TOO_LARGE, with a sentence: no message of that size will ever fit. */
+spork_status spork__ring_fits(const spork__ring *ring, size_t size);
 /* SPORK_OK; SPORK_TIMEOUT; SPORK_TOO_LARGE; SPORK_CLOSED: it would have to wait, but the other side is deserted;
  * SPORK_BAD_MESSAGE: the words are damaged; SPORK_NO_SPACE: no memory, or no place in the tree. */
 spork_status spork__ring_put(spork__ring *ring, const void *data, size_t size, spork__ring_wait *wait);
@@ -107,6 +115,8 @@ spork_status spork__ring_pass(spork__ring *ring, int timeout_ms);
 void spork__ring_pass_own(spork__ring *ring);
 /* Messages in it. */
 size_t spork__ring_count(const spork__ring *ring);
+/* Whether there is none, and where the next put will be: there is none as long as that stays. */
+bool spork__ring_is_empty(const spork__ring *ring, uint64_t *put);
 /* For who waits by handles: whether a put, or a get, would find room, or a message; and the handle that wakes if not, after the
  * announcement that it is waited on. */
 bool spork__ring_ready(spork__ring *ring, bool putting);

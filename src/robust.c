@@ -9,7 +9,8 @@
  * What a death leaves behind, at each point, and who mends it:
  *     taken (at once, late, or over)   the dead one's id: whoever waits takes it over within BOUND_MS
  *     announced, about to sleep        WAITED without a sleeper: a needless wake-up later
- *     reserved                         the next release reserves for nobody; who waits gets the right after STARVING_MS
+ *     reserved                         the next release reserves for nobody; who waits gets the right after STARVING_MS, and so does who
+ *                                      only tries: it waits so long this once, or all who try would fail until somebody waits
  *     woken, not taken yet             the wake-up died with it: the next sleeper looks by itself within BOUND_MS
  *     found dead, not taken over yet   nothing: the next one asks, too
  *     releasing                        as taken
@@ -84,7 +85,9 @@ spork_status spork__robust_acquire_slowly(spork__robust *lock, spork_native bert
             }
             ask_at = now + BOUND_MS * UINT64_C(1000000);
         }
-        if (late) { /* it leaves no reservation behind; others who starve renew theirs */
+        bool is_free = (seen & OWNER) == 0; /* but reserved, for one who may be dead */
+        /* It leaves no reservation behind; others who starve renew theirs. */
+        if (late && !is_free) {
             if (starving && seen & RESERVED && !swap(lock, &seen, seen & ~RESERVED)) continue;
             return SPORK_TIMEOUT;
         }
@@ -93,7 +96,7 @@ spork_status spork__robust_acquire_slowly(spork__robust *lock, spork_native bert
         spork__at(starving ? SPORK__AT_ROBUST_RESERVED : SPORK__AT_ROBUST_ANNOUNCED);
         int ms = starving ? BOUND_MS : STARVING_MS - (int)waited;
         if (spork__planted(SPORK__BUG_ROBUST_SLEEPS_ON)) ms = 60000;
-        if (timeout_ms >= 0) ms = at_most(ms, timeout_ms - (int)waited);
+        if (timeout_ms >= 0 && !late) ms = at_most(ms, timeout_ms - (int)waited);
         spork__os_park(&lock->word, wanted, berth, ms);
         slept = WAITED;
         spork__at(SPORK__AT_ROBUST_WOKEN);

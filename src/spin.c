@@ -39,24 +39,42 @@ static bool worth_it(atomic_int *credit, atomic_uint *refused)
     return atomic_fetch_add_explicit(refused, 1, memory_order_relaxed) % NOW_AND_THEN == NOW_AND_THEN - 1;
 }
 
-static bool changes(const _Atomic uint64_t *word, uint64_t value)
+typedef struct change {
+    const _Atomic uint64_t *word;
+    uint64_t value;
+} change;
+
+static bool has_changed(void *user)
+{
+    const change *c = user;
+    return atomic_load_explicit(c->word, memory_order_acquire) != c->value;
+}
+
+static bool comes(bool (*ready)(void *user), void *user, bool crowded)
 {
     uint64_t end = spork__os_now() + LONGEST_NS;
-    do
+    do {
         for (int i = 0; i < 32; i++) {
-            if (atomic_load_explicit(word, memory_order_acquire) != value) return true;
+            if (ready(user)) return true;
             relax();
         }
-    while (spork__os_now() < end);
+        if (crowded) spork__os_yield();
+    } while (spork__os_now() < end);
     return false;
 }
 
-void spork__spin_while(const _Atomic uint64_t *word, uint64_t value)
+void spork__spin_until(bool (*ready)(void *user), void *user, unsigned busy)
 {
     static atomic_int credit = CREDIT; /* of this process */
     static atomic_uint refused;
     if (cpus() < 2 || !worth_it(&credit, &refused)) return;
     int now = atomic_load_explicit(&credit, memory_order_relaxed);
-    int next = changes(word, value) ? (now < CREDIT ? now + 1 : now) : (now > 0 ? now - 1 : 0);
+    int next = comes(ready, user, busy >= (unsigned)cpus()) ? (now < CREDIT ? now + 1 : now) : (now > 0 ? now - 1 : 0);
     atomic_store_explicit(&credit, next, memory_order_relaxed);
+}
+
+void spork__spin_while(const _Atomic uint64_t *word, uint64_t value)
+{
+    change c = {word, value};
+    spork__spin_until(has_changed, &c, 1);
 }

@@ -6,10 +6,14 @@
 #ifndef __cplusplus
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Returns when the word has another value, or after at most 20 us. */
 void spork__spin_while(const _Atomic uint64_t *word, uint64_t value);
+/* The same until `ready` says so. `busy`: how many others would like to run meanwhile: if they are too many for the CPUs, they are let run between
+ * the looks. */
+void spork__spin_until(bool (*ready)(void *user), void *user, unsigned busy);
 
 #endif
 #endif

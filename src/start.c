@@ -9,11 +9,12 @@
 #include "bootstrap.h"
 #include "child.h"
 #include "error.h"
+#include "fault.h"
 #include "log.h"
 #include "tree.h"
 #include "value.h"
 
-enum { START_TIMEOUT_MS = 30000, KILL_TIMEOUT_MS = 10000 };
+enum { START_TIMEOUT_MS = 30000, KILL_TIMEOUT_MS = 10000, ACK_TEXT = 512 };
 
 static void warn_of_threads(void)
 {
@@ -133,6 +134,7 @@ static spork_status launch_forkserver(spork_process *p, const spork__startup *st
     launch->bytes = bytes;
     launch->bytes_size = size;
     launch->server_record = server_record;
+    launch->nursery = p->nursery;
     /* only what can still fail in the child has to be waited for; the server checks the rest */
     launch->acknowledge = may_fail(p) || !startup->function->is_program;
     if (status == SPORK_OK) status = spork__os_forkserver(launch, &p->child);
@@ -186,6 +188,19 @@ static spork_status gather(const spork_process *p, spork_native given[SPORK__GIV
     status = spork__os_lifeline(&given[SPORK__GIVEN_LIFELINE]);
     spork__os_unlock(SPORK__LOCK_START);
     return status;
+}
+
+spork_status spork__process_nursery(spork__nursery **nursery)
+{
+    spork_native given[SPORK__GIVEN_OBJECTS] = {SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    spork__launch launch = {.name = "a nursery",
+                            .given = given,
+                            .given_count = SPORK__GIVEN_OBJECTS,
+                            .server_record = server_record};
+    warn_of_threads();
+    spork__os_flush();
+    spork_status status = spork__tree_open(&given[SPORK__GIVEN_TREE]);
+    return status == SPORK_OK ? spork__os_nursery_new(&launch, spork__bootstrap_nursery, nursery) : status;
 }
 
 /* With all that it is given: `given` is followed by its objects' handles. */
@@ -251,24 +266,40 @@ spork_status spork__process_launch(spork_process *p)
     return spork__fail_in(status, "spork_process_start(%s)", p->name);
 }
 
-static int start_timeout(void)
+int spork__process_patience(void)
 {
     const char *wish = spork__os_getenv("SPORK_START_TIMEOUT_MS");
     long ms = wish != NULL ? strtol(wish, NULL, 10) : 0;
     return ms > 0 && ms < INT32_MAX ? (int)ms : START_TIMEOUT_MS;
 }
 
+/* What a child that was late has said before it was killed for it. */
+static spork__ack last_word(spork_process *p, char *message, size_t size)
+{
+    spork__ack ack =
+        p->child.ack != SPORK__NO_HANDLE ? spork__os_await(&p->child, 0, message, size) : SPORK__ACK_TIMEOUT;
+    return ack == SPORK__ACK_DIED ? SPORK__ACK_TIMEOUT : ack;
+}
+
 /* It did not take over: whatever is left of it goes, and the sentence says why. */
-static spork_status failed_start(spork_process *p, spork__ack ack, const char *message, int timeout_ms)
+static spork_status failed_start(spork_process *p, spork__ack ack, char message[ACK_TEXT], int timeout_ms)
 {
     char text[64];
     spork__end end;
+    if (ack == SPORK__ACK_TIMEOUT) spork__at(SPORK__AT_START_TIME_OVER);
     spork__os_signal(&p->child, SPORK__KILL);
     spork__os_wait(&p->child, KILL_TIMEOUT_MS); /* a killed process may linger in the kernel, on a dead network disk */
+    if (ack == SPORK__ACK_TIMEOUT) ack = last_word(p, message, ACK_TEXT);
     if (spork__os_reap(&p->child, &end) == SPORK_TIMEOUT)
         spork__log(SPORK_LOG_WARNING, "%s (pid %d) was killed and has not ended yet", p->name, p->child.pid);
     if (ack == SPORK__ACK_REFUSED)
         spork__fail(SPORK_INVALID, "spork_process_start(%s): the child could not begin: %s", p->name, message);
+    else if (ack == SPORK__ACK_OK)
+        spork__fail(
+            SPORK_BROKEN,
+            "spork_process_start(%s): the child took over when its %d ms were just over, and was killed: what it "
+            "is for may have been begun (SPORK_START_TIMEOUT_MS sets the time)",
+            p->name, timeout_ms);
     else if (ack == SPORK__ACK_TIMEOUT)
         spork__fail(SPORK_BROKEN,
                     "spork_process_start(%s): the child did not reach spork_init within %d ms; make "
@@ -286,10 +317,9 @@ static spork_status failed_start(spork_process *p, spork__ack ack, const char *m
     return spork_last_status();
 }
 
-spork_status spork__process_await(spork_process *p)
+spork_status spork__process_await(spork_process *p, int timeout_ms)
 {
-    char message[512] = "";
-    int timeout_ms = start_timeout();
+    char message[ACK_TEXT] = "";
     if (p->child.ack != SPORK__NO_HANDLE) {
         spork__ack ack = spork__os_await(&p->child, timeout_ms, message, sizeof message);
         if (ack != SPORK__ACK_OK) return failed_start(p, ack, message, timeout_ms);
@@ -306,5 +336,7 @@ spork_status spork_process_start(spork_process *p)
     if (status != SPORK_OK) return status;
     spork__process_sweep();
     status = spork__process_launch(p);
-    return status == SPORK_OK ? spork__process_await(p) : status;
+    if (status == SPORK_OK) status = spork__process_await(p, spork__process_patience());
+    if (status == SPORK_OK) spork__log(SPORK_LOG_INFO, "%s was started, pid %d", p->name, p->child.pid);
+    return status;
 }

@@ -16,15 +16,16 @@
 #include "tree.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "error.h"
 
 typedef struct slot {
     _Alignas(64) _Atomic uint64_t who;
-    _Atomic uint64_t start;   /* the process' start time */
-    _Atomic uint32_t started; /* the generation that `start` belongs to */
-    uint32_t room[11];        /* for what it holds or waits for */
+    _Atomic uint64_t start;    /* the process' start time */
+    _Atomic uint32_t started;  /* the generation that `start` belongs to */
+    _Atomic uint32_t text[11]; /* how it is called */
 } slot;
 _Static_assert(sizeof(slot) == 64, "one cache line each");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a hidden lock would not reach across processes");
@@ -36,15 +37,16 @@ typedef struct tree {
     _Alignas(64) slot slot[SPORK__TREE_SLOTS];
 } tree;
 
-enum { MAGIC = 0x45525453 /* "STRE" */, LAYOUT = 1 };
+enum { MAGIC = 0x45525453 /* "STRE" */, LAYOUT = 2 };
 
 static struct {
     tree *_Atomic shared; /* set once, read without the lock */
     spork__block block;
     _Atomic uint32_t *_Atomic self; /* on a page that a fork wipes; where there is no such page, checked by self_pid */
-    bool wiped;
+    bool wiped, watched; /* watched: each fork tells its child */
     _Atomic int self_pid;
-} here;
+    const char *_Atomic name;
+} here = {.name = "MainProcess"};
 
 static uint32_t generation_of(uint64_t who)
 {
@@ -63,8 +65,21 @@ static spork_status prepare_self(void)
     spork_status status = spork__os_fork_wiped_page(&page, &here.wiped);
     if (status != SPORK_OK) return status;
     here.self = page;
-    if (here.wiped) atomic_store_explicit(&spork__tree_glance, here.self, memory_order_release);
+    if (here.wiped || here.watched) atomic_store_explicit(&spork__tree_glance, here.self, memory_order_release);
     return SPORK_OK;
+}
+
+void spork__tree_watch_forks(void)
+{
+    spork__os_lock(SPORK__LOCK_TREE);
+    here.watched = true;
+    if (here.self != NULL) atomic_store_explicit(&spork__tree_glance, here.self, memory_order_release);
+    spork__os_unlock(SPORK__LOCK_TREE);
+}
+
+void spork__tree_forked(void)
+{
+    if (here.self != NULL && !here.wiped) atomic_store_explicit(here.self, 0, memory_order_relaxed);
 }
 
 spork_status spork__tree_open(spork_native *handle)
@@ -115,6 +130,36 @@ static bool slot_alive(slot *s, uint64_t who)
     return spork__os_process_alive(pid_of(who), started == (uint32_t)(who >> 32) ? start : 0);
 }
 
+void spork__tree_name(const char *name) { here.name = name; }
+
+/* Before `started`: nobody knows the id yet. */
+static void write_text(slot *s, int pid)
+{
+    char text[sizeof s->text];
+    memset(text, 0, sizeof text);
+    snprintf(text, sizeof text, "%.27s (pid %d)", here.name, pid);
+    for (size_t i = 0; i < sizeof s->text / sizeof *s->text; i++) {
+        uint32_t word;
+        memcpy(&word, text + i * sizeof word, sizeof word);
+        atomic_store_explicit(&s->text[i], word, memory_order_relaxed);
+    }
+}
+
+void spork__tree_text(uint32_t id, char *text, size_t size)
+{
+    char found[sizeof here.shared->slot->text + 1] = "";
+    slot *s = here.shared != NULL ? &here.shared->slot[id & (SPORK__TREE_SLOTS - 1)] : NULL;
+    if (s != NULL && id_of(id & (SPORK__TREE_SLOTS - 1), atomic_load_explicit(&s->who, memory_order_acquire)) == id) {
+        for (size_t i = 0; i < sizeof s->text / sizeof *s->text; i++) {
+            uint32_t word = atomic_load_explicit(&s->text[i], memory_order_acquire);
+            memcpy(found + i * sizeof word, &word, sizeof word);
+        }
+        if (id_of(id & (SPORK__TREE_SLOTS - 1), atomic_load_explicit(&s->who, memory_order_acquire)) != id)
+            found[0] = 0;
+    }
+    snprintf(text, size, "%s", found[0] != 0 ? found : "a process that has ended");
+}
+
 static bool take(uint32_t index, int pid, uint64_t start, uint32_t *id)
 {
     slot *s = &here.shared->slot[index];
@@ -124,6 +169,7 @@ static bool take(uint32_t index, int pid, uint64_t start, uint32_t *id)
     if (slot_alive(s, who)) return false;
     if (!atomic_compare_exchange_strong_explicit(&s->who, &who, mine, memory_order_acq_rel, memory_order_relaxed))
         return false;
+    write_text(s, pid);
     atomic_store_explicit(&s->start, start, memory_order_release); /* who sees this sees our `who` too */
     atomic_store_explicit(&s->started, (uint32_t)(mine >> 32), memory_order_release);
     *id = id_of(index, mine);
@@ -160,6 +206,8 @@ static uint32_t join(void) /* under SPORK__LOCK_TREE */
     spork__fail(SPORK_NO_SPACE, "the table of processes is full: %d live at once is the most", SPORK__TREE_SLOTS);
     return 0;
 }
+
+uint32_t spork__tree_self_known(void) { return known_self(); }
 
 uint32_t spork__tree_self(void)
 {

@@ -19,15 +19,26 @@ spork_status spork__tree_map(spork_native handle);
 /* Where its handle is kept. */
 spork_native *spork__tree_handle(void);
 
+/* From now on every fork calls spork__tree_forked in its child: where no page is wiped by forks, that does. */
+void spork__tree_watch_forks(void);
+/* In a forked child: async-signal-safe. */
+void spork__tree_forked(void);
+/* This process' id if it has joined, else 0; what the glance below tells, but certain. */
+uint32_t spork__tree_self_known(void);
+/* The name by which this process joins; lives as long as it. */
+void spork__tree_name(const char *name);
+/* How sentences call a participant: "Process-3 (pid 812)", also when it has ended, until another has its place. */
+void spork__tree_text(uint32_t id, char *text, size_t size);
+
 /* This process' id, which no other process has in the next 2^30 joins; joins at the first call. 0: the table is full, or
  * this process cannot judge the others (another pid namespace): SPORK_NO_SPACE, SPORK_UNSUPPORTED with a sentence. A forked
  * child is a participant of its own. */
 uint32_t spork__tree_self(void);
-/* Gives the id back: what it still names counts as a dead owner's. */
+/* Gives the id back: what it still names counts as a dead owner's. For tests: a process does so by its end. */
 void spork__tree_leave(void);
 /* False only if that participant is dead, or left, for certain. */
 bool spork__tree_alive(uint32_t id);
-/* Its process id, for messages; 0 if it is gone. */
+/* Its process id, for messages, also when it has ended; 0 if another has its place. */
 int spork__tree_pid(uint32_t id);
 
 #ifndef __cplusplus
@@ -36,7 +47,7 @@ int spork__tree_pid(uint32_t id);
 extern const _Atomic uint32_t *_Atomic spork__tree_glance;
 static inline uint32_t spork__tree_self_at_a_glance(void)
 {
-    return atomic_load_explicit(atomic_load_explicit(&spork__tree_glance, memory_order_relaxed), memory_order_relaxed);
+    return atomic_load_explicit(atomic_load_explicit(&spork__tree_glance, memory_order_acquire), memory_order_relaxed);
 }
 #endif
 

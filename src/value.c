@@ -39,17 +39,28 @@ _Static_assert(sizeof(header) == 16 && sizeof(entry) == 16, "the encoding counts
 _Static_assert(sizeof(double) == 8, "a double travels as its 64 bits");
 
 enum { MAGIC = 0x31565053 }; /* "SPV1" */
+/* What can be addressed: 2^48 bytes, and on systems of 32 bits less. */
+#if SIZE_MAX > 0xffffffff
 static const uint64_t MAX_SIZE = (uint64_t)1 << 48;
+#define MOST "2^48 bytes"
+#else
+static const uint64_t MAX_SIZE = SIZE_MAX;
+#define MOST "2^32 bytes"
+#endif
 
 /* Its address differs in every copy of the library within a process. */
 static char copy_mark;
 spork_status spork__values_encode_new(const spork_args *args, const spork__parcels *parcels, spork__encoded *e)
 {
     spork_status status = spork__values_size_with(args, parcels, &e->size);
-    if (status != SPORK_OK) return status;
+    return status == SPORK_OK ? spork__values_encode_sized(args, parcels, e) : status;
+}
+
+spork_status spork__values_encode_sized(const spork_args *args, const spork__parcels *parcels, spork__encoded *e)
+{
     e->data = e->size <= sizeof e->small ? e->small : spork__alloc(e->size, "a message");
     if (e->data == NULL) return SPORK_NO_MEMORY;
-    status = spork__values_encode_with(args, parcels, e->data, e->size);
+    spork_status status = spork__values_encode_with(args, parcels, e->data, e->size);
     if (status != SPORK_OK) spork__encoded_free(e);
     return status;
 }
@@ -127,7 +138,7 @@ static spork_status measure(const spork_item *item, unsigned number, const void 
         return SPORK_OK;
     }
     if (!payload_size(item->kind, item->unit, *count, size))
-        return spork__fail(SPORK_TOO_LARGE, "argument %u is larger than 2^48 bytes", number);
+        return spork__fail(SPORK_TOO_LARGE, "argument %u is larger than " MOST, number);
     return SPORK_OK;
 }
 
@@ -175,8 +186,8 @@ spork_status spork__values_size_with(const spork_args *args, const spork__parcel
         if ((status = measure_message(args, i, parcels, &e, &data, &bytes)) != SPORK_OK) return status;
         total += padded(bytes);
     }
-    if (total > MAX_SIZE || total > SIZE_MAX)
-        return spork__fail(SPORK_TOO_LARGE, "the arguments are %llu bytes, and 2^48 is the most",
+    if (total > MAX_SIZE)
+        return spork__fail(SPORK_TOO_LARGE, "the arguments are %llu bytes, and " MOST " are the most",
                            (unsigned long long)total);
     *size = (size_t)total;
     return SPORK_OK;
@@ -298,8 +309,8 @@ spork_status spork__values_copy(const spork_args *args, spork_args **copy)
         if (status == SPORK_OK) total += padded(size);
     }
     if (status != SPORK_OK) return status;
-    if (total > MAX_SIZE || total > SIZE_MAX)
-        return spork__fail(SPORK_TOO_LARGE, "the arguments are larger than 2^48 bytes");
+    if (total > MAX_SIZE)
+        return spork__fail(SPORK_TOO_LARGE, "the arguments are larger than " MOST);
     spork_args *result = spork__alloc((size_t)total, "arguments");
     if (result == NULL) return SPORK_NO_MEMORY;
     unsigned char *at = (unsigned char *)result + padded(sizeof *result), *end = (unsigned char *)result + total;

@@ -39,6 +39,8 @@ typedef struct spork__encoded {
 } spork__encoded;
 /* Free it where that gave SPORK_OK. Results as spork__values_size_with; SPORK_NO_MEMORY. */
 spork_status spork__values_encode_new(const spork_args *args, const spork__parcels *parcels, spork__encoded *encoded);
+/* The same of a message whose size is in `e` already: for who may refuse it, before anything is copied. */
+spork_status spork__values_encode_sized(const spork_args *args, const spork__parcels *parcels, spork__encoded *e);
 void spork__encoded_free(spork__encoded *encoded);
 
 /* A deep copy in one block; objects and pointers stay what they are. SPORK_INVALID, SPORK_TOO_LARGE, SPORK_NO_MEMORY. */

@@ -1,57 +1,105 @@
-#include <spork/wait.h>
+#include "waitable.h"
+
+#include <stdatomic.h>
 
 #include "alloc.h"
-#include "connection.h"
 #include "deadline.h"
 #include "error.h"
 #include "platform.h"
-#include "queue.h"
 
-/* BOUND_MS: a queue's wake-up may be lost with a process that is killed, and a death wakes nobody; LOOK_MS: for what has no
+/* BOUND_MS: a bell's wake-up may be lost with a process that is killed, and a death wakes nobody; LOOK_MS: for what has no
  * handle. */
-enum { BOUND_MS = 50, LOOK_MS = 2 };
+enum { BOUND_MS = 50, LOOK_MS = 2, MOST_ABOVE = 4 };
 
-static spork_status check_process(const spork_process *p)
+/* ---- the system's handles, and processes ---- */
+
+static spork_status check_native(const spork_wait_item *item, const char *call)
 {
-    if (spork_process_pid(p) == 0) return spork__fail(SPORK_BAD_STATE, "a process that was not started");
+    (void)call;
+    return spork__os_check_handle(item->native);
+}
+static bool native_is_ready(const spork_wait_item *item, bool ask)
+{
+    (void)ask;
+    return spork__os_is_ready(item->native, item->events);
+}
+static spork_native native_handle(const spork_wait_item *item, bool writing)
+{
+    (void)writing;
+    return item->native;
+}
+
+static spork_status check_process(const spork_wait_item *item, const char *call)
+{
+    if (item->events & SPORK_WRITE) return spork__fail(SPORK_INVALID, "%s: a process has nothing but SPORK_READ", call);
+    if (spork_process_pid(item->object) == 0) return spork__fail(SPORK_BAD_STATE, "a process that was not started");
     return SPORK_OK;
+}
+static bool process_is_ready(const spork_wait_item *item, bool ask)
+{
+    (void)ask;
+    return !spork_process_is_alive(item->object);
+}
+static spork_native process_handle(const spork_wait_item *item, bool writing)
+{
+    (void)writing;
+    return spork_process_sentinel(item->object);
+}
+
+static const spork__waitable native = {
+    .kind = SPORK__WAIT_NATIVE, .check = check_native, .ready = native_is_ready, .handle = native_handle};
+static const spork__waitable process = {
+    .kind = SPORK__WAIT_PROCESS, .check = check_process, .ready = process_is_ready, .handle = process_handle};
+
+/* ---- all kinds ---- */
+
+static const spork__waitable *_Atomic above[MOST_ABOVE];
+
+void spork__waitable_add(const spork__waitable *waitable)
+{
+    for (int i = 0; i < MOST_ABOVE; i++) {
+        const spork__waitable *none = NULL;
+        if (above[i] == waitable || atomic_compare_exchange_strong(&above[i], &none, waitable) || none == waitable)
+            return;
+    }
+}
+
+/* NULL: items are made by spork_on, and this was not. */
+static const spork__waitable *waitable_of(const spork_wait_item *item)
+{
+    static const spork__waitable *const below[] = {&native, &process, &spork__connection_waitable,
+                                                   &spork__queue_waitable, &spork__event_waitable};
+    for (size_t i = 0; i < sizeof below / sizeof *below; i++)
+        if (below[i]->kind == item->kind) return below[i];
+    for (int i = 0; i < MOST_ABOVE && above[i] != NULL; i++)
+        if (above[i]->kind == item->kind) return above[i];
+    return NULL;
 }
 
 static spork_status check(const spork_wait_item *item)
 {
+    const spork__waitable *w = waitable_of(item);
     if (item->events == 0 || item->events & ~(SPORK_READ | SPORK_WRITE))
         return spork__fail(SPORK_INVALID, "%d are no events: SPORK_READ, SPORK_WRITE or both", item->events);
     if (item->kind != SPORK__WAIT_NATIVE && item->object == NULL)
         return spork__fail(SPORK_INVALID, "NULL: what should have made it has failed");
-    switch (item->kind) {
-    case SPORK__WAIT_NATIVE: return spork__os_check_handle(item->native);
-    case SPORK__WAIT_PROCESS: return check_process(item->object);
-    case SPORK__KIND_CONNECTION: return spork__connection_check_wait(item->object, item->events, "spork_wait");
-    case SPORK__KIND_QUEUE: return spork__queue_check_wait(item->object, item->events, "spork_wait");
-    default: return spork__fail(SPORK_INVALID, "an item of kind %d: items are made by spork_on", item->kind);
-    }
+    if (w == NULL) return spork__fail(SPORK_INVALID, "an item of kind %d: items are made by spork_on", item->kind);
+    return w->check(item, "spork_wait");
 }
 
-static bool is_ready(const spork_wait_item *item, bool ask)
-{
-    switch (item->kind) {
-    case SPORK__WAIT_NATIVE: return spork__os_is_ready(item->native, item->events);
-    case SPORK__WAIT_PROCESS: return item->events & SPORK_READ && !spork_process_is_alive(item->object);
-    case SPORK__KIND_CONNECTION: return spork__connection_ready(item->object, item->events);
-    default: return spork__queue_ready(item->object, item->events, ask);
-    }
-}
-
-/* The handle that tells of one event of an item; what has to be done before it is waited on is done. */
+static bool is_ready(const spork_wait_item *item, bool ask) { return waitable_of(item)->ready(item, ask); }
+static bool has_bell(const spork_wait_item *item) { return waitable_of(item)->quiet != NULL; }
+static void quiet(const spork_wait_item *item, bool writing) { waitable_of(item)->quiet(item, writing); }
 static spork_native handle_of(const spork_wait_item *item, bool writing)
 {
-    switch (item->kind) {
-    case SPORK__WAIT_NATIVE: return item->native;
-    case SPORK__WAIT_PROCESS: return writing ? SPORK__NO_HANDLE : spork_process_sentinel(item->object);
-    case SPORK__KIND_CONNECTION: return spork__connection_handle(item->object, writing);
-    default: return spork__queue_announce(item->object, writing);
-    }
+    return waitable_of(item)->handle(item, writing);
 }
+static void leave(const spork_wait_item *item)
+{
+    if (waitable_of(item)->leave != NULL) waitable_of(item)->leave(item);
+}
+
+/* ---- waiting ---- */
 
 static bool look_at_all(spork_wait_item *items, size_t count, bool ask)
 {
@@ -68,15 +116,15 @@ static size_t gather(const spork_wait_item *items, size_t count, spork__wait_han
 {
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
-        int bound = items[i].kind == SPORK__KIND_QUEUE ? BOUND_MS : SPORK_FOREVER;
+        int bound = has_bell(&items[i]) ? BOUND_MS : SPORK_FOREVER;
         for (int event = SPORK_READ; event <= SPORK_WRITE; event *= 2) {
             if (!(items[i].events & event)) continue;
             handles[n] = (spork__wait_handle){.handle = handle_of(&items[i], event == SPORK_WRITE),
-                                              .for_writing = event == SPORK_WRITE && items[i].kind != SPORK__KIND_QUEUE,
+                                              .for_writing = event == SPORK_WRITE && !has_bell(&items[i]),
                                               .item = i};
             if (handles[n].handle != SPORK__NO_HANDLE)
                 n++;
-            else if (items[i].kind != SPORK__WAIT_PROCESS || event == SPORK_READ)
+            else
                 bound = LOOK_MS;
         }
         if (bound >= 0 && (*ms < 0 || bound < *ms)) *ms = bound;
@@ -84,13 +132,13 @@ static size_t gather(const spork_wait_item *items, size_t count, spork__wait_han
     return n;
 }
 
-/* A queue's sound that has woken us for nothing would go on doing so. */
+/* A bell's sound that has woken us for nothing would go on doing so. */
 static void quieten(const spork_wait_item *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (items[i].kind != SPORK__KIND_QUEUE) continue;
-        if (items[i].events & SPORK_READ) spork__queue_quiet(items[i].object, false);
-        if (items[i].events & SPORK_WRITE) spork__queue_quiet(items[i].object, true);
+        if (!has_bell(&items[i])) continue;
+        if (items[i].events & SPORK_READ) quiet(&items[i], false);
+        if (items[i].events & SPORK_WRITE) quiet(&items[i], true);
     }
 }
 
@@ -98,7 +146,9 @@ static spork_status wait_for_any(spork_wait_item *items, size_t count, spork__wa
 {
     for (bool first = true;; first = false) {
         int ms = spork__deadline_left(d);
-        if (ms == 0) return spork__fail(SPORK_TIMEOUT, "spork_wait: nothing was ready in %d ms", d->timeout_ms);
+        if (ms == 0) return SPORK_TIMEOUT;
+        /* Each is followed by an announcement: else what others have announced would be heard by nobody. */
+        if (!first) quieten(items, count);
         size_t n = gather(items, count, handles, &ms);
         if (look_at_all(items, count, first)) return SPORK_OK; /* after the announcements */
         spork__os_wait_any(handles, n, ms);
@@ -106,7 +156,6 @@ static spork_status wait_for_any(spork_wait_item *items, size_t count, spork__wa
             if (handles[i].fired && items[handles[i].item].kind == SPORK__WAIT_NATIVE)
                 items[handles[i].item].ready = true;
         if (look_at_all(items, count, true)) return SPORK_OK;
-        quieten(items, count);
     }
 }
 
@@ -125,18 +174,21 @@ spork_status spork_wait(spork_wait_item *items, size_t count, int timeout_ms)
     if (2 * count > 16 && (handles = spork__alloc(2 * count * sizeof *handles, "handles to wait for")) == NULL)
         return SPORK_NO_MEMORY;
     spork_status status = wait_for_any(items, count, handles, &d);
+    for (size_t i = 0; i < count; i++) leave(&items[i]);
+    if (status == SPORK_TIMEOUT)
+        status = spork__fail(SPORK_TIMEOUT, "spork_wait: nothing was ready in %d ms", timeout_ms);
     if (handles != few) spork__free(handles);
     return status;
 }
 
-/* A queue's handle is made fresh first. Another process may wait on it too: if there is something, it is woken again, lest the sound
+/* A bell's handle is made fresh first. Another process may wait on it too: if there is something, it is woken again, lest the sound
  * that was meant for it be lost with us. */
-static bool arm_queue(const spork_wait_item *item, bool writing, spork_native *handle)
+static bool arm_bell(const spork_wait_item *item, bool writing, spork_native *handle)
 {
-    spork__queue_quiet(item->object, writing);
-    *handle = spork__queue_announce(item->object, writing);
+    quiet(item, writing);
+    *handle = handle_of(item, writing);
     if (!is_ready(item, true)) return false;
-    spork__queue_call(item->object, writing);
+    waitable_of(item)->call(item, writing);
     return true;
 }
 
@@ -150,8 +202,8 @@ spork_status spork_arm(spork_wait_item item, spork_native *handle)
         return spork__fail(SPORK_INVALID, "spork_arm: one event at a time has a handle");
     bool writing = item.events == SPORK_WRITE;
     if (is_ready(&item, false)) return SPORK_READY;
-    if (item.kind == SPORK__KIND_QUEUE ? arm_queue(&item, writing, handle)
-                                       : (*handle = handle_of(&item, writing), is_ready(&item, false))) {
+    if (has_bell(&item) ? arm_bell(&item, writing, handle)
+                        : (*handle = handle_of(&item, writing), is_ready(&item, false))) {
         *handle = SPORK__NO_HANDLE;
         return SPORK_READY;
     }

@@ -14,6 +14,8 @@
 #include "harness/harness.h"
 #include "tree.h"
 
+extern "C" uint64_t spork__memory_available(const char *root); // POSIX: src/posix/memory.c
+
 namespace {
 
 constexpr size_t kUnit = SPORK__ARENA_UNIT, kFixed = 65536, kRoom = 64 * kUnit;
@@ -86,6 +88,16 @@ TEST_F(Arena, WhatIsFreedIsGivenAgain)
     EXPECT_EQ(0u, used());
 }
 
+// Who looks whether somebody is stuck there sees the busy come and go.
+TEST_F(Arena, TellsEachTimeThatItIsLockedFromTheNext)
+{
+    uint32_t before, after;
+    EXPECT_EQ(0u, spork__arena_locked_by(&arena, &before));
+    take(1);
+    EXPECT_EQ(0u, spork__arena_locked_by(&arena, &after));
+    EXPECT_NE(before, after);
+}
+
 TEST_F(Arena, AFullOneAndOneThatIsTooSmallSaySo)
 {
     uint32_t extent = 0, all = take(kRoom);
@@ -117,6 +129,60 @@ TEST_F(Arena, AsManyExtentsAsItsTableHolds)
     EXPECT_EQ(77u, extent);
     spork__os_block_free(&large);
 }
+
+// What another process has written over: an extent that reaches beyond all memory that there is.
+TEST_F(Arena, ADamagedExtentCostsNoMemory)
+{
+    spork__block vast = {};
+    const size_t units = 1 << 16;
+    ASSERT_EQ(SPORK_OK, spork__os_block_new_growing(&vast, kFixed + units * kUnit)) << spork_error();
+    ASSERT_EQ(SPORK_OK, spork__os_block_commit(&vast, 0, kFixed));
+    if (spork__os_block_committed(&vast) == vast.size) {
+        spork__os_block_free(&vast);
+        GTEST_SKIP() << "this system does not tell how much memory a block has";
+    }
+    spork__arena victim = {&vast, static_cast<spork__arena_table *>(vast.data), kFixed, units * kUnit, berth, 0};
+    ASSERT_EQ(SPORK_OK, spork__arena_open(&victim, true));
+    uint32_t extent = 0, next = 0;
+    size_t room = 0;
+    ASSERT_EQ(SPORK_OK, spork__arena_take(&victim, 3 * kUnit, &extent));
+    const size_t before = spork__os_block_committed(&vast);
+    EXPECT_LT(before, units / 4 * kUnit);
+    auto *words = reinterpret_cast<uint32_t *>(vast.data); // {owner, first, count = 3}: the count becomes 2^15
+    size_t at = 0;
+    while (at + 2 < kFixed / 4 && !(words[at] == me && words[at + 1] == 0 && words[at + 2] == 3)) at++;
+    ASSERT_LT(at + 2, kFixed / 4);
+    words[at + 2] = units / 2;
+    EXPECT_EQ(nullptr, spork__arena_data(&victim, extent, &room));
+    EXPECT_EQ(SPORK_BAD_MESSAGE, spork_last_status()) << spork_error();
+    EXPECT_EQ(SPORK_BAD_MESSAGE, spork__arena_take(&victim, kUnit, &next)) << spork_error();
+    EXPECT_EQ(before, spork__os_block_committed(&vast));
+    words[at + 2] = 3;
+    EXPECT_NE(nullptr, spork__arena_data(&victim, extent, &room)) << spork_error();
+    EXPECT_EQ(SPORK_OK, spork__arena_take(&victim, 30 * kUnit, &next)) << spork_error();
+    EXPECT_NE(nullptr, spork__arena_data(&victim, next, &room)) << spork_error();
+    spork__os_block_free(&vast);
+}
+
+#ifdef __linux__ // where whoever asked for it all would have others killed
+TEST_F(Arena, MoreThanTheSystemHasIsRefusedBeforeAnyOfItIsTaken)
+{
+    spork__block vast = {};
+    const size_t size = static_cast<size_t>(1) << (sizeof(size_t) > 4 ? 40 : 30);
+    if (spork__memory_available("") >= size) GTEST_SKIP() << "this machine has more memory than can be asked for";
+    ASSERT_EQ(SPORK_OK, spork__os_block_new_growing(&vast, kFixed + size)) << spork_error();
+    ASSERT_EQ(SPORK_OK, spork__os_block_commit(&vast, 0, kFixed));
+    spork__arena of_it = {&vast, static_cast<spork__arena_table *>(vast.data), kFixed, size, berth, 0};
+    ASSERT_EQ(SPORK_OK, spork__arena_open(&of_it, true));
+    uint32_t extent = 0;
+    const size_t before = spork__os_block_committed(&vast);
+    EXPECT_EQ(SPORK_NO_SPACE, spork__arena_take(&of_it, size, &extent));
+    EXPECT_NE(nullptr, std::strstr(spork_error(), "the system has")) << spork_error();
+    EXPECT_EQ(before, spork__os_block_committed(&vast));
+    EXPECT_EQ(SPORK_OK, spork__arena_take(&of_it, kUnit, &extent)) << spork_error();
+    spork__os_block_free(&vast);
+}
+#endif
 
 TEST_F(Arena, NoMemoryLeftIsAStatusAndNothingIsTaken)
 {

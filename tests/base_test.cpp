@@ -20,6 +20,8 @@
 #include "harness/basics.h"
 #include "log.h"
 
+extern "C" uint64_t spork__memory_available(const char *root); // POSIX: src/posix/memory.c
+
 namespace {
 
 bool matches(const std::string &text, const char *pattern) { return basics_like(text.c_str(), pattern); }
@@ -41,7 +43,7 @@ Outcome outcome_of(const char *scenario, const char *argument)
 // What a child saw of itself. `start` runs it, with the writing end of a pipe.
 template <class Start> basics_sight sight_of(Start start)
 {
-    basics_sight sight = {0, 0, 0, 0};
+    basics_sight sight = {};
     harness_end *reader = nullptr, *writer = nullptr;
     EXPECT_TRUE(harness_pipe(&reader, &writer));
     start(writer);
@@ -306,6 +308,35 @@ TEST(Log, AChildsLinesCarryItsName)
     EXPECT_TRUE(matches(output, "[spork error Process-1 *] an error\n")) << output;
 }
 
+TEST(Log, TellsOfATargetThatMadeAMistakeAndReturnedWithoutAWord)
+{
+    std::string output = outcome_of("mistaken", "text").output;
+    EXPECT_TRUE(matches(output, "[spork warning Process-1 *] the target returned 1; the last error in it was: spork_unpack: argument 1*\n"
+                                "exit code 1\n"))
+        << output;
+    EXPECT_EQ("exit code 7\n", outcome_of("mistaken", "7").output); // no mistake: a number as any other
+}
+
+TEST(Log, TellsOfAStartMethodInTheEnvironmentThatIsNone)
+{
+    const char *before = getenv("SPORK_START_METHOD");
+    std::string kept = before != nullptr ? before : "";
+    harness_setenv("SPORK_START_METHOD", "spwan");
+    std::string output = outcome_of("mistaken", "7").output;
+    harness_setenv("SPORK_START_METHOD", before != nullptr ? kept.c_str() : nullptr);
+    EXPECT_TRUE(matches(output, "[spork warning MainProcess *] SPORK_START_METHOD=spwan: this system has no such start method*\nexit code 7\n"))
+        << output;
+}
+
+TEST(Log, TellsOfStartsAndEndsToThoseWhoAsk)
+{
+    harness_setenv("SPORK_LOG", "info");
+    std::string output = outcome_of("mistaken", "7").output;
+    harness_setenv("SPORK_LOG", nullptr);
+    EXPECT_NE(std::string::npos, output.find("] Process-1 was started, pid ")) << output;
+    EXPECT_NE(std::string::npos, output.find("] the target returned 7\n")) << output;
+}
+
 struct Line {
     spork_log_level level;
     std::string process, text;
@@ -379,13 +410,34 @@ TEST(Version, InitRefusesHeadersOfAnotherMajorVersion)
 {
     Outcome r = outcome_of("versions", std::to_string((SPORK_VERSION_MAJOR + 1) * 10000 + 203).c_str());
     EXPECT_EQ("SPORK_UNSUPPORTED spork_init: the program was compiled for version " +
-                  std::to_string(SPORK_VERSION_MAJOR + 1) + ".2 of Spork, and the library is " + spork_version() + "\n",
+                  std::to_string(SPORK_VERSION_MAJOR + 1) + ".2 of Spork, and the library is " + spork_version() +
+                  ": compile it anew, or install the version that it wants\n",
               r.output);
 }
 
-TEST(Version, InitTakesHeadersOfAnotherMinorVersion)
+TEST(Version, InitTakesHeadersOfAnotherPatch)
 {
-    EXPECT_EQ("SPORK_OK \n", outcome_of("versions", std::to_string(SPORK_VERSION_MAJOR * 10000 + 9999).c_str()).output);
+    EXPECT_EQ("SPORK_OK \n", outcome_of("versions", std::to_string(SPORK_VERSION_NUMBER / 100 * 100 + 99).c_str()).output);
+}
+
+TEST(Version, BelowOneOnlyTheSameMinorVersionFits)
+{
+    EXPECT_TRUE(spork__version_fits(100, 100));
+    EXPECT_TRUE(spork__version_fits(100, 107));
+    EXPECT_TRUE(spork__version_fits(107, 100));
+    EXPECT_FALSE(spork__version_fits(100, 200));
+    EXPECT_FALSE(spork__version_fits(200, 100));
+    EXPECT_FALSE(spork__version_fits(100, 10100));
+}
+
+TEST(Version, FromOneOnProgramsRunWithLaterMinorVersionsButNotWithEarlierOnes)
+{
+    EXPECT_TRUE(spork__version_fits(10203, 10203));
+    EXPECT_TRUE(spork__version_fits(10203, 10900));
+    EXPECT_FALSE(spork__version_fits(10900, 10203));
+    EXPECT_FALSE(spork__version_fits(10203, 20203));
+    EXPECT_FALSE(spork__version_fits(20203, 10203));
+    EXPECT_FALSE(spork__version_fits(-1, 100));
 }
 
 // ---- time ------------------------------------------------------------------------------------------------------------
@@ -441,7 +493,8 @@ TEST(Pid, IsTheSystems) { EXPECT_EQ(basics_system_pid(), spork_getpid()); }
 
 TEST(Pid, ParentIsTheSystemsInAProgramThatAUserStarted)
 {
-    if (basics_system_parent() == 0) GTEST_SKIP() << "Windows remembers a parent by its number only, which may be another's by now";
+    if (basics_system_parent() == 0)
+        GTEST_SKIP() << "Windows remembers a parent by its number only, which may be another's by now";
     EXPECT_EQ(basics_system_parent(), spork_getppid());
 }
 
@@ -558,7 +611,7 @@ TEST(Cpus, OneIfTheAffinityMaskAllowsOne)
 
 #ifndef _WIN32
 
-// A directory that stands for /, with the files in which Linux tells of CPU quotas.
+// A directory that stands for /, with the files in which Linux tells of quotas.
 class Quota : public testing::Test {
   protected:
     std::filesystem::path root;
@@ -600,6 +653,51 @@ TEST_F(Quota, OneAndAHalfCpusKeepTwoBusy)
     write("sys/fs/cgroup/job/cpu.max", "150000 100000\n");
     EXPECT_EQ(at_most(2), count());
 }
+
+// The same for memory: what a shared block may still take, lest the kernel kill somebody for it.
+TEST_F(Quota, OfMemoryIsWhatTheMachineHasLeftWithItsSwap)
+{
+    write("proc/meminfo", "MemTotal: 9000 kB\nMemAvailable: 5000 kB\nSwapFree: 1000 kB\n");
+    EXPECT_EQ(6000u * 1024, spork__memory_available(root.c_str()));
+}
+
+TEST_F(Quota, OfMemoryIsTheLeastOfAllGroupsAboveFilesThatAreCachedNotCounted)
+{
+    write("proc/meminfo", "MemAvailable: 5000 kB\n");
+    write("proc/self/cgroup", "0::/a/b\n");
+    write("sys/fs/cgroup/a/memory.max", "1000000\n");
+    write("sys/fs/cgroup/a/memory.current", "900000\n");
+    write("sys/fs/cgroup/a/memory.stat", "anon 500000\ninactive_file 300000\nactive_file 50000\n");
+    write("sys/fs/cgroup/a/b/memory.max", "max\n");
+    write("sys/fs/cgroup/a/b/memory.current", "700000\n");
+    EXPECT_EQ(450000u, spork__memory_available(root.c_str()));
+}
+
+TEST_F(Quota, OfMemoryCountsTheSwapThatAGroupMayUse)
+{
+    write("proc/meminfo", "MemAvailable: 5000 kB\nSwapFree: 1000 kB\n");
+    write("proc/self/cgroup", "0::/a\n");
+    write("sys/fs/cgroup/a/memory.max", "1000000\n");
+    write("sys/fs/cgroup/a/memory.current", "1000000\n");
+    EXPECT_EQ(1024000u, spork__memory_available(root.c_str()));
+    write("sys/fs/cgroup/a/memory.swap.max", "600000\n");
+    write("sys/fs/cgroup/a/memory.swap.current", "100000\n");
+    EXPECT_EQ(500000u, spork__memory_available(root.c_str()));
+    write("sys/fs/cgroup/a/memory.swap.max", "0\n");
+    EXPECT_EQ(0u, spork__memory_available(root.c_str()));
+}
+
+TEST_F(Quota, OfMemoryIsReadFromTheFirstVersionsGroupsToo)
+{
+    write("proc/meminfo", "MemAvailable: 5000 kB\n");
+    write("proc/self/cgroup", "7:memory:/job\n");
+    write("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "1000000\n");
+    write("sys/fs/cgroup/memory/job/memory.usage_in_bytes", "1200000\n");
+    write("sys/fs/cgroup/memory/job/memory.stat", "total_inactive_file 100000\n");
+    EXPECT_EQ(0u, spork__memory_available(root.c_str()));
+}
+
+TEST_F(Quota, OfMemoryIsUnknownWhereNothingTells) { EXPECT_EQ(UINT64_MAX, spork__memory_available(root.c_str())); }
 
 TEST_F(Quota, LessThanOneCpuIsOne)
 {

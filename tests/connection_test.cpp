@@ -7,6 +7,7 @@
 #include <unistd.h>
 #endif
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -351,7 +352,9 @@ TEST_F(Connection, RefusesWhatCannotTravelAndSendsNothing)
     EXPECT_EQ(SPORK_INVALID, spork_connection_send(line.writer, spork_pack(static_cast<const char *>(nullptr)), 0));
     EXPECT_EQ(SPORK_INVALID,
               spork_connection_send(line.writer, spork_pack(static_cast<spork_connection *>(nullptr)), 0));
-    spork_bytes most = spork_bytes_of(&here, SIZE_MAX / 2), above = spork_bytes_of(&here, (size_t{1} << 47) * 2 + 1);
+    spork_bytes most = spork_bytes_of(&here, SIZE_MAX / 2);
+    spork_bytes above =
+        spork_bytes_of(&here, static_cast<size_t>(std::min<uint64_t>((uint64_t{1} << 48) + 1, SIZE_MAX)));
     EXPECT_EQ(SPORK_TOO_LARGE, spork_connection_send(line.writer, spork_pack(most), 0)) << spork_error();
     EXPECT_EQ(SPORK_TOO_LARGE, spork_connection_send(line.writer, spork_pack(above), 0)) << spork_error();
     EXPECT_EQ(SPORK_TOO_LARGE, spork_connection_send(line.writer, spork_pack(most, most, most), 0)) << spork_error();
@@ -597,6 +600,67 @@ TEST_F(Connection, AMessageThatWasHalfSentIsBrokenAndNeverSeen)
                 EXPECT_EQ("still", receive(line.writer));
             }
         }
+}
+
+// Over a duplex end, whose two directions are one handle on Windows.
+TEST_F(Connection, AThreadThatReceivesWhileAMessageIsBrokenOffIsLeftAloneOrGetsTheEnd)
+{
+    for (bool waits : {false, true}) {
+        Line line(kDuplex);
+        std::string got;
+        Thread receiver([&] {
+            spork_wait_item item = spork_on(line.writer.get());
+            if (waits) {
+                EXPECT_EQ(SPORK_OK, spork_wait(&item, 1, kWatchdogMs)) << spork_error();
+            }
+            got = receive(line.writer);
+        });
+        spork_sleep(20); // either order is right
+        EXPECT_EQ(SPORK_BROKEN, send(line.writer, bytes_of(8u << 20), 30)) << spork_error();
+        if (!windows()) {
+            EXPECT_EQ(SPORK_OK, send(line.reader, "still")) << spork_error();
+        }
+        receiver.join();
+        EXPECT_EQ(windows() ? in_words(SPORK_CLOSED) : "still", got);
+        EXPECT_EQ(in_words(SPORK_CLOSED), receive(line.reader));
+    }
+}
+
+TEST_F(Connection, AWaitThatIsOverTakesNothingFromOtherHoldersOfTheEnd)
+{
+    Line there, back;
+    Child child(connections_relay, spork_pack(there.reader.get(), spork_move(back.writer.get())));
+    back.writer.release();
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    back.writer.release();
+    ASSERT_EQ(SPORK_OK, send(there.writer, "up"));
+    ASSERT_EQ("up", receive(back.reader));
+    spork_wait_item item = spork_on(there.reader.get());
+    EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&item, 1, 30));
+    for (const char *word : {"one", "two", "three"}) {
+        EXPECT_EQ(SPORK_OK, send(there.writer, word));
+        ASSERT_EQ(word, receive(back.reader));
+    }
+    there.writer.close();
+    EXPECT_EQ(0, child.join());
+}
+
+// Windows ends what a thread has begun, when it ends.
+TEST_F(Connection, AThreadThatWaitedAndHasEndedLeavesTheEndAsItWas)
+{
+    Line line;
+    spork_native handle;
+    Thread([&] {
+        spork_wait_item item = spork_on(line.reader.get());
+        EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&item, 1, 10));
+        EXPECT_EQ(SPORK_OK, spork_arm(spork_on(line.reader.get()), &handle)) << spork_error();
+    }).join();
+    std::string got;
+    Thread receiver([&] { got = receive(line.reader, SPORK_FOREVER); });
+    spork_sleep(20);
+    EXPECT_EQ(SPORK_OK, send(line.writer, "it"));
+    receiver.join();
+    EXPECT_EQ("it", got);
 }
 
 TEST_F(Connection, AMessageThatWasHalfSentIsNeverSeenEvenByOneWhoAskedForItsLengthBefore)
@@ -1162,6 +1226,27 @@ TEST_F(Connection, ReceivedObjectsEndWithTheirMessageUnlessKept)
         }
         EXPECT_EQ("<SPORK_CLOSED>", receive(given.reader));
     }
+}
+
+TEST_F(Connection, WhatCameInAMessageIsMovedOnOnlyOnceItIsKeptAndOnlyOnceInAPack)
+{
+    Line line(kDuplex), given;
+    spork_connection *end = nullptr;
+    ASSERT_EQ(SPORK_OK,
+              spork_connection_send(line.writer, spork_pack(spork_move(given.writer.release())), kWatchdogMs));
+    Message message = receive_values(line.reader);
+    ASSERT_EQ(SPORK_OK, spork_unpack(message.get(), &end)) << spork_error();
+    EXPECT_EQ(SPORK_INVALID, spork_connection_send(line.reader, spork_pack(spork_move(end)), kWatchdogMs));
+    EXPECT_TRUE(strstr(spork_error(), "spork_keep") != nullptr) << spork_error();
+    Child child(connections_echo, spork_pack(spork_move(end)));
+    EXPECT_EQ(SPORK_INVALID, child.start());
+    EXPECT_EQ(SPORK_OK, spork_keep(end)) << spork_error();
+    EXPECT_EQ(SPORK_INVALID,
+              spork_connection_send(line.reader, spork_pack(spork_move(end), spork_move(end)), kWatchdogMs));
+    ASSERT_EQ(SPORK_OK, send(end, "still there"));
+    EXPECT_EQ("still there", receive(given.reader));
+    EXPECT_EQ(SPORK_OK, spork_connection_send(line.reader, spork_pack(spork_move(end)), kWatchdogMs)) << spork_error();
+    message.reset();
 }
 
 TEST_F(Connection, OfAMessageThatNobodyReceivesTheObjectsEndToo)

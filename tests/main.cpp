@@ -3,10 +3,29 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "fault.h"
 #include "harness/harness.h"
+
+// HARNESS_DISTURB: this program and all its children live with short and interrupted transfers.
+static void disturb()
+{
+#if SPORK_FAULTS
+    spork__fault_disturb(std::getenv("HARNESS_DISTURB") != nullptr);
+#endif
+}
+
+// No test takes longer. ctest ends it later.
+class Patience : public testing::EmptyTestEventListener {
+    void OnTestStart(const testing::TestInfo &) override
+    {
+        const char *seconds = std::getenv("HARNESS_PATIENCE");
+        harness_tell_where_it_hangs(seconds != nullptr ? std::atoi(seconds) : 100);
+    }
+};
 
 static int nothing(const spork_args *) { return 0; }
 
@@ -21,6 +40,8 @@ static void before_init()
     if (std::strcmp(how, "kill") == 0) std::raise(SIGKILL);
 #endif
     if (std::strcmp(how, "exit") == 0) std::_Exit(3);
+    if (std::strncmp(how, "until ", 6) == 0) // there is such a file
+        for (std::FILE *there = nullptr; (there = std::fopen(how + 6, "r")) == nullptr;) spork_sleep(1);
     if (std::strcmp(how, "hang") == 0) spork_sleep(SPORK_FOREVER);
     if (std::strcmp(how, "start") == 0) {
         spork_process *p = spork_process_new(nothing, SPORK_NO_ARGS);
@@ -33,10 +54,12 @@ static void before_init()
 
 int main(int argc, char **argv)
 {
+    disturb();
     before_init();
     if (argc > 1 && std::strcmp(argv[1], "--scenario") == 0) // those call spork_init themselves, or leave it out
         return harness_scenario(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
     SPORK_MUST(spork_init(argc, argv));
     testing::InitGoogleTest(&argc, argv);
+    testing::UnitTest::GetInstance()->listeners().Append(new Patience);
     return RUN_ALL_TESTS();
 }

@@ -1,18 +1,24 @@
 // Process, as a user sees it. Runs once under each start method.
 #ifndef _WIN32
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
+#ifdef __linux__
+#include <sys/syscall.h>
 #endif
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <set>
 #include <thread>
 
 #include "child.h"
+#include "fault.h"
 #include "platform.h"
 
 namespace {
@@ -44,10 +50,11 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"return_0", target_return, 0, nullptr, 0}, Row{"return_1", target_return, 1, nullptr, 1},
         Row{"return_255", target_return, 255, nullptr, 255}, Row{"return_259", target_return, 259, nullptr, 3},
         Row{"return_300", target_return, 300, nullptr, 44}, Row{"return_minus_1", target_return, -1, nullptr, 255},
-        Row{"exit_7", target_exit, 7, nullptr, 7}, Row{"abort", target_die, 0, "abort", -6},
-        Row{"access_violation", target_die, 0, "segv", -11}, Row{"division_by_zero", target_die, 0, "fpe", -8},
-        Row{"illegal_instruction", target_die, 0, "ill", -4}, Row{"stack_overflow", target_die, 0, "stack", -11},
-        Row{"raise_interrupt", target_die, 0, "raise 2", -2}, Row{"raise_terminate", target_die, 0, "raise 15", -15}),
+        Row{"exit_7", target_exit, 7, nullptr, 7}, Row{"exit_minus_1", target_exit, -1, nullptr, 255},
+        Row{"abort", target_die, 0, "abort", -6}, Row{"access_violation", target_die, 0, "segv", -11},
+        Row{"division_by_zero", target_die, 0, "fpe", -8}, Row{"illegal_instruction", target_die, 0, "ill", -4},
+        Row{"stack_overflow", target_die, 0, "stack", -11}, Row{"raise_interrupt", target_die, 0, "raise 2", -2},
+        Row{"raise_terminate", target_die, 0, "raise 15", -15}),
     [](const testing::TestParamInfo<Row> &it) { return it.param.name; });
 
 TEST(Process, TerminateIsMinus15KillMinus9InterruptMinus2)
@@ -66,6 +73,39 @@ TEST(Process, TerminateIsMinus15KillMinus9InterruptMinus2)
     }
 }
 
+// Its handler stays, on Windows too, where raise() would take it away.
+TEST(Process, MayBeInterruptedMoreThanOnceIfItHandlesThat)
+{
+    spork_connection *reader = nullptr, *writer = nullptr;
+    ASSERT_EQ(SPORK_OK, spork_pipe(&reader, &writer)) << spork_error();
+    Child child(target_count_interrupts, spork_pack(writer, 3));
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    for (int i = 0; i <= 3; i++) { // it is ready, and has seen each
+        EXPECT_EQ(SPORK_OK, spork_connection_recv_bytes(reader, nullptr, 0, nullptr, kWatchdogMs)) << spork_error();
+        if (i < 3) {
+            EXPECT_EQ(SPORK_OK, spork_process_interrupt(child.get())) << spork_error();
+        }
+    }
+    EXPECT_EQ(3, child.join());
+    spork_connection_free(reader);
+    spork_connection_free(writer);
+}
+
+#ifdef _WIN32
+// One that we may not open: its number may be a service's now.
+TEST(Process, WhoseNumberIsThatOfOneThatCannotBeOpenedIsDead)
+{
+    const int pid = spork_getpid();
+    const uint64_t start = spork__os_start_time(pid);
+    for (uint64_t off : {0, 1}) {
+        spork__fault_arm_kind("OpenProcess", 1, 5 /* ERROR_ACCESS_DENIED */, true);
+        bool alive = spork__os_process_alive(pid, start + off);
+        spork__fault_arm_kind(nullptr, 0, 0, false);
+        EXPECT_EQ(off == 0, alive);
+    }
+}
+#endif
+
 // ---- what a child gets ----
 
 TEST(Process, GetsEveryKindOfValue)
@@ -78,7 +118,8 @@ TEST(Process, GetsEveryKindOfValue)
 
 TEST(Process, GetsSixtyFourMebibytes)
 {
-    std::vector<unsigned char> data(64u << 20);
+    const unsigned mib = harness_instrumented() ? 8 : 64; // a sanitizer takes seconds to look at so many
+    std::vector<unsigned char> data(mib << 20);
     for (size_t i = 0; i < data.size(); i++) data[i] = static_cast<unsigned char>(i * 7);
     unsigned sum = 0;
     for (unsigned char c : data) sum += c;
@@ -401,14 +442,25 @@ TEST(Process, MisuseIsRefusedWithASentence)
     EXPECT_NE(nullptr, strstr(spork_error(), "pointer")) << spork_error();
     EXPECT_EQ(nullptr, spork_process_new(target_return, spork_pack(static_cast<const char *>(nullptr))));
     EXPECT_EQ(SPORK_NOT_FOUND, spork_set_executable("/no/such/program"));
-    int nine = 9; // read through memory: what an ill program may hold
-    spork_start_method no_method;
-    memcpy(&no_method, &nine, sizeof no_method);
-    EXPECT_EQ(SPORK_INVALID, spork_set_start_method(no_method));
+#ifndef _WIN32 // there no such path names a file
+    std::string far = "/";
+    while (far.size() < 1100) far += "./";
+    far += "bin/sh";
+    EXPECT_EQ(SPORK_TOO_LARGE, spork_set_executable(far.c_str()));
+#endif
+    EXPECT_EQ(SPORK_INVALID, harness_set_start_method(9));
     spork_process_options o = options_for(target_return, SPORK_NO_ARGS);
     o.run = run_self;
     EXPECT_EQ(nullptr, spork_process_new_with(&o));
     EXPECT_NE(nullptr, strstr(spork_error(), "exclude")) << spork_error();
+    spork_process_options half = options_for(target_return, SPORK_NO_ARGS);
+    half.self_size = sizeof dummy;
+    EXPECT_EQ(nullptr, spork_process_new_with(&half));
+    EXPECT_NE(nullptr, strstr(spork_error(), "both the struct and run")) << spork_error();
+    spork_process_options few = options_for(target_return, SPORK_NO_ARGS);
+    few.max_files = 7;
+    EXPECT_EQ(nullptr, spork_process_new_with(&few));
+    EXPECT_NE(nullptr, strstr(spork_error(), "max_files")) << spork_error();
 }
 
 TEST(Process, OlderProgramsOptionsAreShorter)
@@ -495,7 +547,7 @@ TEST(Process, OverItsMemoryLimitIsTold)
 TEST(Process, WhatNobodyTouchedDoesNotCountAgainstItsMemoryLimit)
 {
     if (harness_instrumented()) GTEST_SKIP() << "a sanitizer's own memory is far above the limit";
-    for (uint64_t mib : {16, 128}) {
+    for (uint64_t mib : {16u, 128u}) {
         void *ours = malloc(56 << 20); // as a pool of threads leaves its stacks
         ASSERT_NE(nullptr, ours);
         spork_process_options o = options_for(target_memory, spork_pack(mib << 20));
@@ -560,6 +612,64 @@ TEST(Process, BelongsToTheProcessThatMadeIt)
     EXPECT_EQ(0, status);
     EXPECT_TRUE(spork_process_is_alive(child.get()));
 }
+
+// A process that nobody has reaped yet is dead for all who ask, with and without a pidfd (the preset portable has none): else they
+// would wait for it as long as its parent waits for them.
+TEST(Process, IsDeadForOthersBeforeItIsReaped)
+{
+    int pid = spork_fork();
+    ASSERT_GE(pid, 0) << spork_error();
+    if (pid == 0) _exit(0);
+    uint64_t start = spork__os_start_time(pid);
+    siginfo_t info;
+    ASSERT_EQ(0, waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT));
+    EXPECT_FALSE(spork__os_process_alive(pid, start));
+    EXPECT_FALSE(spork__os_process_alive(pid, 0));
+    ASSERT_EQ(pid, waitpid(pid, nullptr, 0));
+    EXPECT_FALSE(spork__os_process_alive(pid, start));
+}
+
+#ifdef __linux__
+// Threads and processes have their numbers from the same store.
+TEST(Process, WhoseNumberIsAThreadsNowIsDead)
+{
+    std::atomic<int> number{0};
+    std::atomic<bool> over{false};
+    std::thread thread([&] {
+        number = static_cast<int>(syscall(SYS_gettid));
+        while (!over) spork_sleep(1);
+    });
+    while (number == 0) spork_sleep(1);
+    uint64_t known = spork__os_start_time(getpid());
+    EXPECT_TRUE(spork__os_process_alive(getpid(), known));
+    EXPECT_FALSE(spork__os_process_alive(number, known + 1)) << "that of another process";
+    over = true;
+    thread.join();
+}
+
+TEST(Process, WhoseMainThreadHasEndedIsAlive)
+{
+    int pid = spork_fork();
+    ASSERT_GE(pid, 0) << spork_error();
+    if (pid == 0) { // its other thread lives until it is killed
+        pthread_t thread;
+        pthread_create(&thread, nullptr, [](void *) -> void * { for (;;) pause(); }, nullptr);
+        syscall(SYS_exit, 0);
+    }
+    uint64_t start = spork__os_start_time(pid);
+    std::string path = "/proc/" + std::to_string(pid) + "/stat";
+    auto led_by_a_zombie = [](void *name) {
+        std::ifstream file(static_cast<const char *>(name));
+        std::string line;
+        std::getline(file, line);
+        return line.find(") Z ") != std::string::npos;
+    };
+    EXPECT_TRUE(harness_until(led_by_a_zombie, const_cast<char *>(path.c_str())));
+    EXPECT_TRUE(spork__os_process_alive(pid, start));
+    EXPECT_EQ(0, kill(pid, SIGKILL));
+    EXPECT_EQ(pid, waitpid(pid, nullptr, 0));
+}
+#endif
 
 TEST(Process, APlainForkOfAChildMayStartProcessesItself)
 {

@@ -16,6 +16,7 @@
 #include "alloc.h"
 #include "books.h"
 #include "child.h"
+#include "fault.h"
 #include "harness/queues.h"
 #include "queue.h"
 
@@ -353,6 +354,8 @@ TEST_F(Queue, RefusesAtOnceWhatNeverFits)
     std::string text(4 * kKiB, 't');
     EXPECT_EQ(SPORK_TOO_LARGE, spork_queue_put(queue, spork_pack(text.c_str()), SPORK_FOREVER)) << spork_error();
     EXPECT_EQ(SPORK_TOO_LARGE, spork_queue_put(queue, spork_pack(spork_bytes_of(&here, SIZE_MAX / 2)), 0));
+    const size_t never_read = static_cast<size_t>(std::min<uint64_t>(uint64_t{1} << 40, SIZE_MAX / 2));
+    EXPECT_EQ(SPORK_TOO_LARGE, spork_queue_put(queue, spork_pack(spork_bytes_of(&here, never_read)), 0));
     EXPECT_EQ(0u, spork_queue_size(queue));
 }
 
@@ -378,7 +381,7 @@ TEST_F(Queue, OneByteToManyMebibytesThroughOneQueue)
 
 TEST_F(Queue, AboutCapacityBytesFitInOneMessageAndInSeveral)
 {
-    for (size_t parts : {1, 2, 16, 64}) {
+    for (size_t parts : {1u, 2u, 16u, 64u}) {
         SCOPED_TRACE(parts);
         Held queue(0, kMiB);
         uint32_t count = 0; // of those in the ring one less fits, for the 8 bytes that each takes besides
@@ -398,7 +401,8 @@ void sizes_outlive_their_sender(size_t capacity, const std::vector<uint64_t> &si
                 spork_pack(spork_put_only(queue.get()), spork_array(sizes.data(), sizes.size()), die));
     EXPECT_EQ(!die ? 0 : windows() ? 9 : -9, child.run());
     for (size_t i = 0; i < sizes.size(); i++)
-        EXPECT_TRUE(same(bytes_of(sizes[i], static_cast<uint32_t>(i)), get(queue))) << sizes[i] << " bytes";
+        EXPECT_TRUE(same(bytes_of(static_cast<size_t>(sizes[i]), static_cast<uint32_t>(i)), get(queue)))
+            << sizes[i] << " bytes";
     EXPECT_EQ(0u, spork_queue_size(queue));
 }
 
@@ -428,6 +432,88 @@ TEST_F(Queue, WhoDiesInTheMiddleOfACloseHasClosed)
     EXPECT_EQ(bytes_of(5, 1), get(queue));
     EXPECT_EQ(kClosed, get(queue, kWatchdogMs));
     EXPECT_EQ(0, producer.end());
+}
+
+// Holds this process' thread that comes to that point, until `meanwhile` is over.
+void held_at(spork__point point, const std::function<void()> &what, const std::function<void()> &meanwhile)
+{
+    spork__point_arm_hold(point, 1);
+    Thread thread(what);
+    for (double end = spork_time() + kWatchdogMs / 1000; !spork__point_held() && spork_time() < end;) spork_sleep(1);
+    EXPECT_TRUE(spork__point_held()) << "nobody comes there";
+    meanwhile();
+    spork__point_release();
+    thread.join();
+    spork__point_arm(SPORK__POINT_NONE, 0);
+}
+
+// The ring is empty when the joiner looks, and nothing is in hands when it looks there.
+TEST_F(Queue, JoinIsNotDeceivedByATaskThatPutsAnotherBeforeItIsDone)
+{
+    Held queue;
+    ASSERT_EQ(SPORK_OK, put(queue, "one"));
+    ASSERT_EQ("one", get(queue));
+    spork_status joined = SPORK_INTERNAL;
+    held_at(
+        SPORK__AT_QUEUE_EMPTY, [&] { joined = spork_queue_join(queue, 100); },
+        [&] {
+            EXPECT_EQ(SPORK_OK, put(queue, "two"));
+            EXPECT_EQ(SPORK_OK, spork_queue_task_done(queue)) << spork_error();
+        });
+    EXPECT_EQ(SPORK_TIMEOUT, joined);
+    EXPECT_EQ("two", get(queue));
+    EXPECT_EQ(SPORK_OK, spork_queue_task_done(queue)) << spork_error();
+    EXPECT_EQ(SPORK_OK, spork_queue_join(queue, kWatchdogMs)) << spork_error();
+}
+
+// Between the look for a message and the look for those who could put one.
+TEST_F(Queue, TheLastPuttersLastMessageIsSeenBeforeTheEnd)
+{
+    Held queue;
+    Actor putter(spork_put_only(queue.get()));
+    std::string got;
+    ASSERT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_PUT));
+    held_at(
+        SPORK__AT_RING_TIME_OVER, [&] { got = get(queue, 0); },
+        [&] {
+            EXPECT_EQ("SPORK_OK", putter.does("put 5 1"));
+            EXPECT_EQ(0, putter.end());
+        });
+    EXPECT_EQ(bytes_of(5, 1), got);
+    EXPECT_EQ(kClosed, get(queue));
+}
+
+// Who waits for room takes no lock of the ring: it has to mend what fills it all the same.
+TEST_F(Queue, WhatTheDeadHadOnItsWayIsRoomAgainForWhoNeedsAllOfIt)
+{
+    const size_t most = 600 * 1024;
+    const std::string large(most, 'x');
+    for (bool putting : {true, false}) {
+        SCOPED_TRACE(putting ? "put" : "get");
+        Held queue(0, kMiB);
+        if (!putting) {
+            ASSERT_EQ(SPORK_OK, put(queue, large));
+        }
+        Child dies(queues_die_at,
+                   spork_pack(queue.get(),
+                              static_cast<int>(putting ? SPORK__AT_RING_PUT_HANDED : SPORK__AT_RING_GET_COMMITTED),
+                              putting ? most : 0));
+        EXPECT_EQ(-9, dies.run());
+        EXPECT_EQ(SPORK_OK, put(queue, large)) << spork_error();
+        EXPECT_TRUE(large == get(queue));
+    }
+}
+
+// The index tells whether it was taken only until the next message is.
+TEST_F(Queue, AMessageThatADeadGetterOnlyHadInViewIsNotLostAndIsNotCalledSo)
+{
+    Held queue;
+    ASSERT_EQ(SPORK_OK, put(queue, "one"));
+    Child dies(queues_die_at, spork_pack(queue.get(), static_cast<int>(SPORK__AT_RING_GET_NOTED), size_t{0}));
+    EXPECT_EQ(-9, dies.run());
+    EXPECT_EQ("one", get(queue));
+    EXPECT_EQ(SPORK_OK, spork_queue_task_done(queue)) << spork_error();
+    EXPECT_EQ(SPORK_OK, spork_queue_join(queue, kWatchdogMs)) << spork_error();
 }
 
 TEST_F(Queue, WhatWasGotCanBeDoneAfterTheRoleWasDropped)
@@ -539,8 +625,8 @@ TEST_F(Queue, OneProcessToMany) { many_to_many(1, 5, harness_rounds(5000), 10, k
 
 TEST_F(Queue, HoldsAsManyMessagesAsItWasMadeFor)
 {
-    for (size_t most : {1, 2, 10, 1000})
-        for (size_t size : {0, 1, 100, 1000}) {
+    for (size_t most : {1u, 2u, 10u, 1000u})
+        for (size_t size : {0u, 1u, 100u, 1000u}) {
             SCOPED_TRACE(std::to_string(most) + " of " + std::to_string(size));
             Held queue(most, 4 * kMiB);
             for (uint32_t round = 0; round < 3; round++) {
@@ -986,7 +1072,7 @@ TEST_F(Queue, AHugeCapacityTakesNoMemoryBeforeItIsNeeded)
 {
     if (sizeof(size_t) == 4) GTEST_SKIP() << "a 32-bit address space has no room for it";
     long before = harness_rss_kib();
-    Held queue(0, size_t{1} << 34);
+    Held queue(0, static_cast<size_t>(uint64_t{1} << 34));
     ASSERT_EQ(SPORK_OK, put(queue, bytes_of(3 * kMiB), 0)) << spork_error();
     EXPECT_TRUE(same(bytes_of(3 * kMiB), get(queue, 0)));
     if (native()) {

@@ -19,13 +19,17 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/** The version of these headers. The library checks it in spork_init: another major version is refused there. */
+/** The version of these headers. spork_init refuses a library that does not go with them: one of another major version,
+ * or of an earlier minor one; below 1.0 one of another minor version. */
 #define SPORK_VERSION_MAJOR 0
-#define SPORK_VERSION_MINOR 1
-#define SPORK_VERSION_PATCH 0
+#define SPORK_VERSION_MINOR 1 /**< see SPORK_VERSION_MAJOR */
+#define SPORK_VERSION_PATCH 0 /**< see SPORK_VERSION_MAJOR */
+/** The three as one number, for comparisons: 10203 for 1.2.3. */
 #define SPORK_VERSION_NUMBER (SPORK_VERSION_MAJOR * 10000 + SPORK_VERSION_MINOR * 100 + SPORK_VERSION_PATCH)
 
-/* Users of the shared library on Windows define SPORK_SHARED (the CMake target and the .pc file do it for them). */
+/** @def SPORK_API
+ * Stands before every public function. Users of the shared library on Windows define SPORK_SHARED (the CMake target and the .pc file do
+ * it for them). */
 #if defined(_WIN32) && defined(SPORK_SHARED)
 #ifdef SPORK_BUILDING
 #define SPORK_API __declspec(dllexport)
@@ -38,7 +42,7 @@
 #define SPORK_API
 #endif
 
-#if defined(__MINGW32__)
+#if defined(__MINGW32__) && !defined(__clang__)
 #define SPORK__PRINTF(text, first) __attribute__((__format__(__gnu_printf__, text, first)))
 #elif defined(__GNUC__)
 #define SPORK__PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
@@ -52,6 +56,13 @@ extern "C" {
 
 /** Waits without a limit. */
 #define SPORK_FOREVER (-1)
+
+/** All defaults, for any options: `spork_pool_options options = SPORK_DEFAULTS;`, alike in C and C++, without a warning in either. */
+#ifdef __cplusplus
+#define SPORK_DEFAULTS {}
+#else
+#define SPORK_DEFAULTS {0}
+#endif
 
 /** A descriptor (POSIX) or a HANDLE (Windows); -1 is none. */
 typedef intptr_t spork_native;
@@ -76,8 +87,8 @@ typedef enum spork_status {
     SPORK_NOT_OWNER = 12,   /**< releasing what this process does not hold */
     SPORK_OWNER_DIED = 13,  /**< its owner died holding it; you do not hold it either */
     SPORK_BROKEN = 14,      /**< the other side died in the middle: a barrier, a stream, a fork server */
-    SPORK_EXISTS = 15,
-    SPORK_NOT_FOUND = 16,
+    SPORK_EXISTS = 15,     /**< that name is taken */
+    SPORK_NOT_FOUND = 16,  /**< there is no such thing */
     SPORK_DENIED = 17,     /**< the system's permissions forbid it */
     SPORK_OS_ERROR = 18,   /**< another error of the system: spork_last_os_error() */
     SPORK_INTERNAL = 19,   /**< a defect of Spork itself; please report it */
@@ -87,7 +98,7 @@ typedef enum spork_status {
     SPORK_CRASHED = 33,    /**< the process that did the work died of a signal or an exception */
     SPORK_DEADLINE = 34,   /**< the work's own limit passed, not your wait */
     SPORK_OVER_LIMIT = 35, /**< a limit on memory, CPU time or files ended it */
-    SPORK_CANCELLED = 36
+    SPORK_CANCELLED = 36   /**< somebody cancelled it */
 } spork_status;
 
 /** The status' name, "SPORK_TIMEOUT"; "SPORK_?" for a number that is none. Never NULL, static storage. */
@@ -137,7 +148,7 @@ SPORK_API void spork_shutdown(void);
  *
  * It is inline so that the *program's* own atexit is used: the handler then runs before any library is torn down.
  *
- * @return SPORK_OK, also when called again; SPORK_UNSUPPORTED: headers and library are of different major versions;
+ * @return SPORK_OK, also when called again; SPORK_UNSUPPORTED: headers and library do not go together, see above;
  *         SPORK_OS_ERROR. Starting a process before it succeeded gives SPORK_BAD_STATE.
  * Thread-safety: call it before the program starts threads.
  */
@@ -151,11 +162,12 @@ static inline spork_status spork_init(int argc, char **argv)
 
 /* ---- logging -------------------------------------------------------------------------------------------------- */
 
+/** How grave a line of the log is. */
 typedef enum spork_log_level {
-    SPORK_LOG_ERROR = 1,
+    SPORK_LOG_ERROR = 1,   /**< something is lost, or broken */
     SPORK_LOG_WARNING = 2, /**< the default */
-    SPORK_LOG_INFO = 3,
-    SPORK_LOG_DEBUG = 4
+    SPORK_LOG_INFO = 3,    /**< what happens, in few lines */
+    SPORK_LOG_DEBUG = 4    /**< and in many */
 } spork_log_level;
 
 /** Receives one line without its end. `process` is the name of this process ("Process-1"). Must not call Spork. */

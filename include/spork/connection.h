@@ -29,7 +29,8 @@
  * ## Who may use an end
  * One sender and one receiver at a time for each end, of all threads and processes that have it: two processes that send on
  * copies of one end would mix their messages, and a sender that is killed in the middle of a message larger than 4 KiB leaves a
- * part of it in front of the next sender's. Where several send or receive, use a queue.
+ * part of it in front of the next sender's. Where several send or receive, use a queue. To give an end away, or a copy of it, counts as
+ * receiving: on Windows no other thread may receive from it, or wait for it, meanwhile.
  *
  * ## The end
  * When the last copy of the other end is gone, closed or with its process, however that ended, the receiver gets what was sent
@@ -81,7 +82,8 @@ SPORK_API spork_status spork_connection_send(spork_connection *connection, spork
  * long, the latter longer with spork_keep.
  * @return SPORK_OK; SPORK_TIMEOUT; SPORK_CLOSED: no more will come; SPORK_BAD_MESSAGE: the message is no pack of values (it stays:
  *         spork_connection_recv_bytes gets it), or what came is no message (then the connection is at its end); SPORK_INVALID: an end
- *         that only sends; SPORK_NO_MEMORY: the message stays; SPORK_BROKEN (Windows): its objects are lost, as their sender has ended. *values is NULL unless SPORK_OK.
+ *         that only sends; SPORK_NO_MEMORY: the message stays; SPORK_NO_SPACE (POSIX): it is lost with its objects, as this process has no
+ *         more descriptors; SPORK_BROKEN (Windows): the same, as their sender has ended. *values is NULL unless SPORK_OK.
  */
 SPORK_API spork_status spork_connection_recv(spork_connection *connection, spork_args **values, int timeout_ms);
 
@@ -105,7 +107,8 @@ SPORK_API spork_status spork_connection_poll(spork_connection *connection, int t
 
 /**
  * The descriptor or handle of the end, to give to somebody else, in blocking mode (POSIX): it is the caller's from now on, and the
- * connection is freed. On Windows it is an overlapped pipe handle. -1 with SPORK_BAD_STATE: a message has been received in part,
+ * connection is freed. The mode is that of all copies of the end: where another process has one, too, its time-outs no longer hold
+ * (POSIX). On Windows it is an overlapped pipe handle. -1 with SPORK_BAD_STATE: a message has been received in part,
  * or was too long for its buffer, and the connection stays as it is; -1 also for NULL.
  */
 SPORK_API spork_native spork_connection_detach(spork_connection *connection);

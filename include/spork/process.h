@@ -68,16 +68,18 @@ extern "C" {
 /** Exit code of a process whose status somebody else took. */
 #define SPORK_EXIT_UNKNOWN (INT32_MIN + 1)
 
+/** A child, before its start, while it runs, and when it has ended. */
 typedef struct spork_process spork_process;
 
 /** What a process runs; the return is its exit code. `args` live as long as the process. Can be called directly too. */
 typedef int (*spork_target)(const spork_args *args);
 
+/** How a child comes into being, see above. */
 typedef enum spork_start_method {
-    SPORK_DEFAULT = 0,
-    SPORK_FORK = 1,
-    SPORK_SPAWN = 2,
-    SPORK_FORKSERVER = 3
+    SPORK_DEFAULT = 0,   /**< the program's: spork_get_start_method */
+    SPORK_FORK = 1,      /**< POSIX only */
+    SPORK_SPAWN = 2,     /**< on every system */
+    SPORK_FORKSERVER = 3 /**< POSIX only */
 } spork_start_method;
 
 /** Options of a process. Zero is the default of each. New members are appended in newer versions. */
@@ -92,8 +94,8 @@ typedef struct spork_process_options {
     /** The class with its own run: `self`, a struct of `self_size` bytes, is copied to the child and handed to `run`.
      *  It carries no Spork objects (pass those in args) and no pointers (under spawn they mean nothing). */
     int (*run)(void *self, const spork_args *args);
-    const void *self;
-    size_t self_size;
+    const void *self; /**< borrowed until spork_process_new_with returns */
+    size_t self_size; /**< its bytes */
 
     /** Limits; 0 is none. Where the system cannot enforce one, spork_process_new_with gives NULL with SPORK_UNSUPPORTED. */
     uint64_t max_memory; /**< bytes of private memory: allocating more fails (Linux: RLIMIT_DATA; Windows: job); what the parent mapped
@@ -103,7 +105,7 @@ typedef struct spork_process_options {
 
     /** Descriptors or handles that the child gets besides, under the same numbers. Read at `start`. */
     const spork_native *pass_fds;
-    size_t pass_fds_count;
+    size_t pass_fds_count; /**< how many they are */
 } spork_process_options;
 
 /**
@@ -130,7 +132,8 @@ SPORK_API spork_process *spork__process_new(const spork_process_options *options
  *         cannot reach the child (its library was unloaded); SPORK_BROKEN: the child died during its bootstrap, the
  *         sentence tells of what; SPORK_UNSUPPORTED; SPORK_NO_SPACE (processes, descriptors); SPORK_NO_MEMORY;
  *         SPORK_NOT_FOUND, SPORK_DENIED: the program file; SPORK_OS_ERROR. After any of these the target has not run, and
- *         `start` may be tried again.
+ *         `start` may be tried again; but for a child that took over in the moment when it was killed for being late
+ *         (SPORK_START_TIMEOUT_MS), of which the sentence says that it may have begun.
  */
 SPORK_API spork_status spork_process_start(spork_process *process);
 
@@ -221,8 +224,8 @@ SPORK_API spork_start_method spork_get_start_method(void);
  */
 SPORK_API spork_status spork_set_executable(const char *path);
 
-/** Where spork-host is: the environment's SPORK_HOST, else beside the Spork library, else where it was installed; NULL with
- *  SPORK_NOT_FOUND. Lives until the next call in this thread. */
+/** Where spork-host is: the environment's SPORK_HOST, else beside the Spork library, else in the installation that the library is a
+ *  part of (which may have been moved); NULL with SPORK_NOT_FOUND. Lives until the next call in this thread. */
 SPORK_API const char *spork_host_path(void);
 
 /**

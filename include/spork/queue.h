@@ -49,12 +49,13 @@
 extern "C" {
 #endif
 
+/** What a process may do with a queue. */
 typedef enum spork_role {
-    SPORK_PUT = 1,
-    SPORK_GET = 2
+    SPORK_PUT = 1, /**< put messages into it */
+    SPORK_GET = 2  /**< get messages out of it */
 } spork_role;
 
-/** All zero is the default. */
+/** All zero is the default. New members are appended in newer versions. */
 typedef struct spork_queue_options {
     size_t max_messages; /**< 0: as many as fit */
     size_t capacity;     /**< bytes; 0: 1 MiB */
@@ -130,7 +131,7 @@ SPORK_API spork_status spork_queue_task_done(spork_queue *queue);
 SPORK_API spork_status spork_queue_join(spork_queue *queue, int timeout_ms);
 
 /**
- * Room for a message of up to `size` bytes in the queue itself, to be filled and committed: without a copy. Only with
+ * Room for a message of up to `size` bytes in the queue itself, aligned to 8, to be filled and committed: without a copy. Only with
  * single_producer (else SPORK_UNSUPPORTED); no other put until the commit. Results as spork_queue_put.
  */
 SPORK_API spork_status spork_queue_reserve(spork_queue *queue, size_t size, void **room, int timeout_ms);
@@ -138,7 +139,7 @@ SPORK_API spork_status spork_queue_reserve(spork_queue *queue, size_t size, void
 SPORK_API spork_status spork_queue_commit(spork_queue *queue, void *room, size_t size);
 
 /**
- * The next message where it lies, until it is released. Only with single_consumer (else SPORK_UNSUPPORTED); no other get until
+ * The next message where it lies, aligned to 8, until it is released. Only with single_consumer (else SPORK_UNSUPPORTED); no other get until
  * then. Results as spork_queue_get.
  */
 SPORK_API spork_status spork_queue_peek(spork_queue *queue, spork_bytes *message, int timeout_ms);

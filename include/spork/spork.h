@@ -10,6 +10,10 @@
 #include "process.h"
 #include "connection.h"
 #include "queue.h"
+#include "sync.h"
+#include "shm.h"
+#include "thread.h"
+#include "pool.h"
 #include "wait.h"
 
 #endif

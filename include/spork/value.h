@@ -28,7 +28,7 @@
  * block, in C++ until the end of the full expression; stored in a variable it can be passed on in both, as long as what it
  * borrows lives. What arrives belongs to the received args: a target's live as long as the process.
  *
- * Limits: 16 values in a pack (an array counts as one); 2^48 bytes in all.
+ * Limits: 16 values in a pack (an array counts as one); 2^48 bytes in all, 2^32 where pointers have 32 bits.
  */
 #ifndef SPORK_VALUE_H
 #define SPORK_VALUE_H
@@ -37,16 +37,18 @@
 
 #include "base.h"
 
+/** How many values a pack holds. */
 #define SPORK_MAX_VALUES 16
 
 /** A run of bytes with its length. Borrowed, like everything in a pack. */
 typedef struct spork_bytes {
-    const void *data;
-    size_t size;
+    const void *data; /**< may be NULL if there are none */
+    size_t size;      /**< how many */
 } spork_bytes;
 
 /** One packed value. Made by spork_pack; its inside is not API. */
 typedef struct spork_item {
+    /** @cond */
     uint16_t kind, flags;
     uint32_t unit;
     union {
@@ -56,22 +58,27 @@ typedef struct spork_item {
         const void *p;
     } as;
     uint64_t count;
+    /** @endcond */
 } spork_item;
 
 /** Where one value goes. Made by spork_unpack; its inside is not API. */
 typedef struct spork_slot {
+    /** @cond */
     uint32_t kind, unit;
     void *to;
     size_t *count;
+    /** @endcond */
 } spork_slot;
 
 /** Up to 16 values. A struct by value: it can be stored, returned and put into options alike in C and C++. */
 typedef struct spork_args {
     uint32_t count;  /**< how many values there are */
     uint32_t origin; /**< 0: packed here; else the mark of the library that received them */
-    spork_item items[SPORK_MAX_VALUES];
+    spork_item items[SPORK_MAX_VALUES]; /**< those values */
 } spork_args;
 
+/** @def SPORK_NO_ARGS
+ * A pack without values. */
 #ifdef __cplusplus
 #define SPORK_NO_ARGS (spork_args{})
 #else
@@ -93,7 +100,14 @@ enum {
     SPORK__KIND_BOOL = 10,  /* a slot only: takes 0 and 1 */
     SPORK__KIND_OBJECT = 16, /* the first object */
     SPORK__KIND_CONNECTION = 16,
-    SPORK__KIND_QUEUE = 17
+    SPORK__KIND_QUEUE = 17,
+    SPORK__KIND_LOCK = 18,
+    SPORK__KIND_RLOCK = 19,
+    SPORK__KIND_SEMAPHORE = 20,
+    SPORK__KIND_EVENT = 21,
+    SPORK__KIND_CONDITION = 22,
+    SPORK__KIND_BARRIER = 23,
+    SPORK__KIND_SHM = 24
 };
 enum { SPORK__FLAG_MOVE = 1, SPORK__FLAG_PUT_ONLY = 2, SPORK__FLAG_GET_ONLY = 4 };
 
@@ -114,7 +128,16 @@ enum { SPORK__FLAG_MOVE = 1, SPORK__FLAG_PUT_ONLY = 2, SPORK__FLAG_GET_ONLY = 4 
     X(c, char, CHAR_MIN < 0 ? SPORK__KIND_INT : SPORK__KIND_UINT)
 
 /* The kinds of objects that can be packed: X(name, kind). Each concept that adds one adds its line here. */
-#define SPORK__OBJECTS(X) X(connection, SPORK__KIND_CONNECTION) X(queue, SPORK__KIND_QUEUE)
+#define SPORK__OBJECTS(X)                                                                                              \
+    X(connection, SPORK__KIND_CONNECTION)                                                                              \
+    X(queue, SPORK__KIND_QUEUE)                                                                                        \
+    X(lock, SPORK__KIND_LOCK)                                                                                          \
+    X(rlock, SPORK__KIND_RLOCK)                                                                                        \
+    X(semaphore, SPORK__KIND_SEMAPHORE)                                                                                \
+    X(event, SPORK__KIND_EVENT)                                                                                        \
+    X(condition, SPORK__KIND_CONDITION)                                                                                \
+    X(barrier, SPORK__KIND_BARRIER)                                                                                    \
+    X(shm, SPORK__KIND_SHM)
 
 #ifdef __cplusplus
 extern "C" {
@@ -210,7 +233,8 @@ static inline spork_bytes spork_bytes_of(const void *data, size_t size)
 #define spork_pointer(p) spork__item(SPORK__KIND_POINTER, (p), 0, 1)
 /** Unpack: `*pp` becomes that pointer. */
 #define spork_pointer_into(pp) spork__slot(SPORK__KIND_POINTER, (pp), 0, NULL)
-/** Pack: the receiver gets the object, and ours is closed once the call that took the pack succeeded. */
+/** Pack: the receiver gets the object, and ours is closed once the call that took the pack succeeded. Not one that came in a message or
+ *  as an argument, unless spork_keep has made it yours; and only once in a pack: SPORK_INVALID. */
 #define spork_move(object) spork__flag(spork__as(object), SPORK__FLAG_MOVE)
 /** Makes an unpacked object yours: it outlives its args, and you free it. SPORK_INVALID: not an unpacked object. */
 #define spork_keep(object) spork__keep(spork__as(object))

@@ -1,6 +1,7 @@
 /**
  * @file wait.h
- * Waiting for any of many: processes to end, connections and queues to have something, or room, and the system's own handles.
+ * Waiting for any of many: processes and tasks to end, connections and queues to have something, or room, events to be set, and the system's
+ * own handles.
  *
  *     spork_wait_item items[] = { spork_on(process), spork_on(connection), spork_on(queue), spork_on_native(fd, SPORK_READ) };
  *     SPORK_MUST(spork_wait(items, 4, SPORK_FOREVER));
@@ -8,12 +9,15 @@
  *
  * | object     | SPORK_READ: ready when                                    | SPORK_WRITE: ready when                 |
  * |------------|-----------------------------------------------------------|-----------------------------------------|
- * | process    | it has ended                                              | never                                   |
+ * | process    | it has ended                                              | -                                       |
  * | connection | a message, or a part of one, has come, or the end is there | something can be sent, or nobody receives |
  * | queue      | there is a message, or the end is there                   | there is room, or nobody is left to get |
+ * | event      | it is set                                                 | -                                       |
+ * | future     | its task has ended                                        | -                                       |
+ * | pool       | callbacks are due (`.manual_callbacks`), or none will come | -                                      |
  * | native     | POSIX: it is readable, or at its end; Windows: it is signalled | POSIX: it is writable              |
  *
- * Ready means that a call would not wait now: another thread or process may be quicker. On Windows a connection is always ready to
+ * To ask for what is not there (-) is SPORK_INVALID. Ready means that a call would not wait now: another thread or process may be quicker. On Windows a connection is always ready to
  * send.
  *
  * There is no limit to the number of items, on Windows neither (where the system's own wait ends at 64).
@@ -31,29 +35,32 @@
 #define SPORK_WAIT_H
 
 #include "connection.h"
+#include "pool.h"
 #include "process.h"
 #include "queue.h"
+#include "sync.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/** What to wait for, see the table above. */
 enum {
-    SPORK_READ = 1,
-    SPORK_WRITE = 2
+    SPORK_READ = 1, /**< something to take, or the end */
+    SPORK_WRITE = 2 /**< room to give */
 };
 
 /** One thing to wait for. Made by spork_on; `events` may be changed, `ready` is the answer. */
 typedef struct spork_wait_item {
-    int kind;
-    int events; /**< SPORK_READ (the default), SPORK_WRITE, or both */
-    void *object;
-    spork_native native;
-    bool ready;
+    int kind;            /**< of the object; spork_on knows it */
+    int events;          /**< SPORK_READ (the default), SPORK_WRITE, or both */
+    void *object;        /**< NULL for a native one */
+    spork_native native; /**< -1 for an object */
+    bool ready;          /**< stored by spork_wait */
 } spork_wait_item;
 
 /* Kinds of items besides the objects', whose number they share. */
-enum { SPORK__WAIT_NATIVE = 1, SPORK__WAIT_PROCESS = 2 };
+enum { SPORK__WAIT_NATIVE = 1, SPORK__WAIT_PROCESS = 2, SPORK__WAIT_FUTURE = 3, SPORK__WAIT_POOL = 4 };
 
 static inline spork_wait_item spork__on(int kind, void *object, spork_native native, int events)
 {
@@ -71,6 +78,12 @@ static inline spork_wait_item spork__on_process(spork_process *p)
 }
 static inline spork_wait_item spork__on_connection(spork_connection *c) { return spork__on(SPORK__KIND_CONNECTION, c, -1, SPORK_READ); }
 static inline spork_wait_item spork__on_queue(spork_queue *q) { return spork__on(SPORK__KIND_QUEUE, q, -1, SPORK_READ); }
+static inline spork_wait_item spork__on_event(spork_event *e) { return spork__on(SPORK__KIND_EVENT, e, -1, SPORK_READ); }
+static inline spork_wait_item spork__on_future(const spork_future *f)
+{
+    return spork__on(SPORK__WAIT_FUTURE, (void *)(uintptr_t)f, -1, SPORK_READ); /* it is only looked at */
+}
+static inline spork_wait_item spork__on_pool(spork_pool *p) { return spork__on(SPORK__WAIT_POOL, p, -1, SPORK_READ); }
 /** A descriptor, or a handle that can be waited on (Windows: `events` does not matter). */
 static inline spork_wait_item spork_on_native(spork_native native, int events)
 {
@@ -78,12 +91,16 @@ static inline spork_wait_item spork_on_native(spork_native native, int events)
 }
 
 #ifndef __cplusplus
-/** The item for a process, connection or queue. */
+/** The item for a process, connection, queue, event, future or pool. */
 #define spork_on(object)                                                                                               \
     _Generic((object),                                                                                                 \
         spork_process *: spork__on_process,                                                                            \
         spork_connection *: spork__on_connection,                                                                      \
-        spork_queue *: spork__on_queue)(object)
+        spork_queue *: spork__on_queue,                                                                                \
+        spork_event *: spork__on_event,                                                                                \
+        spork_future *: spork__on_future,                                                                              \
+        const spork_future *: spork__on_future,                                                                        \
+        spork_pool *: spork__on_pool)(object)
 #endif
 
 /**
@@ -108,5 +125,8 @@ SPORK_API spork_status spork_arm(spork_wait_item item, spork_native *handle);
 inline spork_wait_item spork_on(spork_process *p) { return spork__on_process(p); }
 inline spork_wait_item spork_on(spork_connection *c) { return spork__on_connection(c); }
 inline spork_wait_item spork_on(spork_queue *q) { return spork__on_queue(q); }
+inline spork_wait_item spork_on(spork_event *e) { return spork__on_event(e); }
+inline spork_wait_item spork_on(const spork_future *f) { return spork__on_future(f); }
+inline spork_wait_item spork_on(spork_pool *p) { return spork__on_pool(p); }
 #endif
 #endif

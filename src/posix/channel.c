@@ -37,16 +37,9 @@ static void set_nonblocking(int fd, bool on)
 static spork_status new_sockets(spork__channel ends[2])
 {
     int fds[2];
-    if (SPORK__SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, fds)) != 0) return spork__fail_os(errno, "no socket pair");
-    for (int i = 0; i < 2; i++) {
-        fds[i] = spork__fd_cloexec(spork__fd_private(fds[i]));
-        ends[i].in = ends[i].out = fds[i];
-    }
-    if (fds[0] >= 0 && fds[1] >= 0) return spork__os_channel_adopt(&ends[0]), spork__os_channel_adopt(&ends[1]);
-    int code = errno;
-    spork__fd_close(fds[0]);
-    spork__fd_close(fds[1]);
-    return spork__fail_os(code, "no socket pair");
+    if (spork__fd_socket_pair(fds) != 0) return spork__fail_os(errno, "no socket pair");
+    for (int i = 0; i < 2; i++) ends[i].in = ends[i].out = fds[i];
+    return spork__os_channel_adopt(&ends[0]), spork__os_channel_adopt(&ends[1]);
 }
 
 spork_status spork__os_channel_new(bool duplex, spork__channel ends[2])
@@ -96,6 +89,10 @@ static bool wait_for(int fd, short events, spork__deadline *d)
 }
 
 static bool would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS; }
+
+/* macOS refuses 2 GiB in one call, and Linux does less than that. */
+enum { AT_ONCE = 1 << 30 };
+static size_t at_most(size_t size) { return size < AT_ONCE ? size : AT_ONCE; }
 
 /* ---- sending ---- */
 
@@ -157,6 +154,8 @@ static ssize_t send_some(const spork__channel *channel, struct iovec *pieces, in
         char room[CMSG_SPACE(sizeof(int) * SPORK__MESSAGE_HANDLES)];
     } control;
     int fds[SPORK__MESSAGE_HANDLES];
+    struct iovec part = {pieces[0].iov_base, spork__fault_size(pieces[0].iov_len)};
+    if (part.iov_len < pieces[0].iov_len) pieces = &part, count = 1; /* on purpose */
     if (channel->in != channel->out) return write_quietly((int)channel->out, pieces, count);
     struct msghdr message;
     memset(&message, 0, sizeof message);
@@ -176,6 +175,18 @@ static size_t write_header(uint64_t size, unsigned char header[12])
     return large ? 12 : 4;
 }
 
+/* A part of a message was sent: the receiver gets the end instead of waiting for the rest. */
+static void break_off(spork__channel *channel)
+{
+    if (channel->in == channel->out) {
+        shutdown((int)channel->out, SHUT_WR);
+        return;
+    }
+    spork__os_lock(SPORK__LOCK_START);
+    channel->out = spork__fd_close((int)channel->out);
+    spork__os_unlock(SPORK__LOCK_START);
+}
+
 spork_status spork__os_channel_send(spork__channel *channel, const void *data, size_t size, const spork_native *handles,
                                     size_t handle_count, int timeout_ms)
 {
@@ -187,7 +198,7 @@ spork_status spork__os_channel_send(spork__channel *channel, const void *data, s
         int count = 0;
         size_t skip = sent > header_size ? sent - header_size : 0;
         if (sent < header_size) pieces[count++] = (struct iovec){header + sent, header_size - sent};
-        if (size > skip) pieces[count++] = (struct iovec){(char *)(uintptr_t)data + skip, size - skip};
+        if (size > skip) pieces[count++] = (struct iovec){(char *)(uintptr_t)data + skip, at_most(size - skip)};
         ssize_t n = send_some(channel, pieces, count, handles, sent == 0 ? handle_count : 0);
         if (n > 0) {
             sent += (size_t)n;
@@ -197,17 +208,12 @@ spork_status spork__os_channel_send(spork__channel *channel, const void *data, s
             int code = errno;
             if (code == EPIPE || code == ECONNRESET) return spork__fail(SPORK_CLOSED, "nobody can receive any more");
             spork__fail_os(code, "%s", sent > 0 ? "a message could only be sent in part" : "nothing was sent");
-            return sent > 0 ? SPORK_BROKEN : spork_last_status();
+            if (sent == 0) return spork_last_status();
+            break_off(channel);
+            return SPORK_BROKEN;
         } else if (!wait_for((int)channel->out, POLLOUT, &d)) {
             if (sent == 0) return spork__fail(SPORK_TIMEOUT, "nobody received anything for %d ms", timeout_ms);
-            /* The receiver gets the end instead of waiting for the rest. */
-            if (channel->in == channel->out)
-                shutdown((int)channel->out, SHUT_WR);
-            else {
-                spork__os_lock(SPORK__LOCK_START);
-                channel->out = spork__fd_close((int)channel->out);
-                spork__os_unlock(SPORK__LOCK_START);
-            }
+            break_off(channel);
             return spork__fail(SPORK_BROKEN, "after %d ms only %zu of %zu bytes were sent", timeout_ms, sent,
                                header_size + size);
         }
@@ -232,7 +238,7 @@ static ssize_t receive_header(int fd, void *to, size_t size, spork__message *m)
         struct cmsghdr align;
         char room[CMSG_SPACE(sizeof(int) * SPORK__MESSAGE_HANDLES)];
     } control;
-    struct iovec piece = {to, size};
+    struct iovec piece = {to, spork__fault_size(size)};
     struct msghdr message;
     memset(&message, 0, sizeof message);
     message.msg_iov = &piece;
@@ -243,6 +249,9 @@ static ssize_t receive_header(int fd, void *to, size_t size, spork__message *m)
     ssize_t n = SPORK__SYS(recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
     int code = errno;
     if (n >= 0) take_descriptors(&message, m);
+    /* No room for them: Linux gives what comes with them, macOS and the BSDs keep that for the next call. */
+    m->robbed = m->robbed || (n >= 0 ? (message.msg_flags & MSG_CTRUNC) != 0 : code == EMSGSIZE);
+    if (n < 0 && code == EMSGSIZE) code = EINTR;
     spork__os_unlock(SPORK__LOCK_START);
     errno = code;
     return n;
@@ -255,8 +264,8 @@ static spork_status receive_some(const spork__channel *channel, spork__message *
     int fd = (int)channel->in;
     bool socket = channel->in == channel->out;
     for (;;) {
-        ssize_t n = !socket    ? SPORK__SYS(read(fd, to, size))
-                    : m->known ? SPORK__SYS(recv(fd, to, size, MSG_DONTWAIT))
+        ssize_t n = !socket    ? SPORK__SYS(read(fd, to, spork__fault_size(at_most(size))))
+                    : m->known ? SPORK__SYS(recv(fd, to, spork__fault_size(at_most(size)), MSG_DONTWAIT))
                                : receive_header(fd, to, size, m);
         if (n > 0) {
             *have += (size_t)n;
@@ -324,9 +333,11 @@ spork_status spork__os_channel_receive(spork__channel *channel, spork__message *
 
 spork_status spork__os_channel_unwrap(spork__message *message, size_t *begin)
 {
-    (void)message;
     *begin = 0;
-    return SPORK_OK;
+    if (!message->robbed) return SPORK_OK;
+    spork__message_drop(message);
+    return spork__fail(SPORK_NO_SPACE,
+                       "the objects of a message are lost: this process has no more descriptors (ulimit -n)");
 }
 
 bool spork__os_channel_ready(spork__channel *channel, spork__message *m, bool sending)

@@ -39,7 +39,7 @@ spork_status spork__exit_reap(spork__child *child, spork__end *end)
     end->exitcode = SPORK_RUNNING;
     /* glibc's waitid drops the resources */
     long result;
-    do result = syscall(SYS_waitid, P_PIDFD, (int)child->handle, &info, WEXITED | WNOHANG, &used);
+    do result = SPORK__SYS(syscall(SYS_waitid, P_PIDFD, (int)child->handle, &info, WEXITED | WNOHANG, &used));
     while (result != 0 && errno == EINTR);
     if (result == 0 && info.si_pid == 0) return SPORK_TIMEOUT;
     if (result != 0 && errno == EINVAL) return spork__exit_reap_by_number(child, end); /* Linux 5.3 */

@@ -21,10 +21,10 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
     *child = SPORK__NO_CHILD;
     spork_status status = spork__check_passed(launch);
     if (status != SPORK_OK) return status;
-    spork__os_lock_all(); /* no descriptor of another thread's start is copied; all locks are ours, so the child can free them */
+    unsigned locked = spork__os_lock_all(); /* no descriptor of another thread's start is copied; all locks are ours, so the child can free them */
     if (launch->acknowledge && spork__fd_pipe(ack) != 0) {
         status = spork__fail_os(errno, "no pipe to hear from %s", launch->name);
-        spork__os_unlock_all();
+        spork__os_unlock_all(locked);
         return status;
     }
     if (launch->given[SPORK__GIVEN_LIFELINE] != SPORK__NO_HANDLE &&
@@ -32,7 +32,7 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
         status = spork__fail_os(errno, "no lifeline for %s", launch->name);
         spork__fd_close(ack[0]);
         spork__fd_close(ack[1]);
-        spork__os_unlock_all();
+        spork__os_unlock_all(locked);
         return status;
     }
     sigfillset(&all);
@@ -40,7 +40,7 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
                     &before); /* until the child has default dispositions: no handler of ours runs in it */
     int pid = SPORK__SYS(fork());
     if (pid == 0) {
-        spork__os_unlock_all();
+        spork__os_unlock_all(~0u);
         spork__fd_close(ack[0]);
         launch->child_main(launch->user, ack[1], lifeline);
         _exit(1); /* not reached */
@@ -53,7 +53,7 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
     spork__fd_close(lifeline);
     spork__fd_close(ack[0]);
     spork__fd_close(ack[1]);
-    spork__os_unlock_all();
+    spork__os_unlock_all(locked);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pid > 0 ? SPORK_OK : spork__fail_os(code, "fork");
 }

@@ -45,6 +45,14 @@ typedef struct server {
 
 static server servers[SERVERS]; /* [0] is the present one; under SPORK__LOCK_SERVER */
 
+/* A server of somebody's own, forked instead of spawned. */
+struct spork__nursery {
+    server server;
+    void (*main)(void *record, size_t size, spork_native ack);
+    struct spork__nursery *next;
+};
+static spork__nursery *nurseries; /* the same */
+
 /* ---- talking ---- */
 
 int spork__socket_send(int fd, const void *data, size_t size, const int *fds, size_t fd_count)
@@ -54,7 +62,7 @@ int spork__socket_send(int fd, const void *data, size_t size, const int *fds, si
         char room[CMSG_SPACE(sizeof(int) * SPORK__MAX_FDS)];
     } control;
     for (const char *at = data; size > 0;) {
-        struct iovec piece = {(void *)(uintptr_t)at, size};
+        struct iovec piece = {(void *)(uintptr_t)at, spork__fault_size(size)};
         struct msghdr message;
         memset(&message, 0, sizeof message);
         message.msg_iov = &piece;
@@ -84,7 +92,7 @@ int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_
     char *at = data;
     *fd_count = 0;
     while (size > 0) {
-        struct iovec piece = {at, size};
+        struct iovec piece = {at, spork__fault_size(size)};
         struct msghdr message;
         memset(&message, 0, sizeof message);
         message.msg_iov = &piece;
@@ -97,12 +105,8 @@ int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_
         ssize_t n = SPORK__SYS(recvmsg(fd, &message, 0));
 #endif
         if (n < 0 && errno == EINTR) continue;
-        if (n >= 0) spork__rights_take(&message, fds, room, fd_count);
-        if (n >= 0 && message.msg_flags & MSG_CTRUNC) {
-            errno = EBADMSG; /* this process had no room for them: they are lost */
-            return -1;
-        }
         if (n < 0) return -1;
+        spork__rights_take(&message, fds, room, fd_count); /* those for which this process had no room are lost */
         if (n == 0) {
             errno = EPIPE;
             return at == (char *)data ? 0 : -1;
@@ -163,52 +167,26 @@ static void destroy(server *s)
     if (!reap(s, REPLY_TIMEOUT_MS)) memset(s, 0, sizeof *s);
 }
 
-static spork_status spawn_server(server *s, const spork__launch *asked)
+static spork_status make_socket(int ends[2])
 {
-    int ends[2];
-    spork__launch launch;
-    spork_native given[SPORK__GIVEN_OBJECTS + 1];
-    void *control = NULL;
-    memset(&launch, 0, sizeof launch);
-    memset(s, 0, sizeof *s);
     spork__os_lock(SPORK__LOCK_START);
-    int code = SPORK__SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) != 0 ? errno : 0;
+    int code = spork__fd_socket_pair(ends) != 0 ? errno : 0;
     spork__os_unlock(SPORK__LOCK_START);
     if (code != 0) return spork__fail_os(code, "no socket for the fork server");
     for (int i = 0; i < 2; i++) {
-        ends[i] = spork__fd_cloexec(spork__fd_private(ends[i]));
 #ifdef SO_NOSIGPIPE
         setsockopt(ends[i], SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
 #endif
+        /* A whole request fits, on macOS too, whose own size is 8 KiB: a server that is stopped does not block us. */
+        setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &(int){4 * SPORK__SERVER_INLINE}, sizeof(int));
+        setsockopt(ends[i], SOL_SOCKET, SO_RCVBUF, &(int){4 * SPORK__SERVER_INLINE}, sizeof(int));
     }
-    for (int i = 0; i < SPORK__GIVEN_OBJECTS; i++) given[i] = SPORK__NO_HANDLE;
-    given[SPORK__GIVEN_TREE] = asked->given[SPORK__GIVEN_TREE];
-    given[SPORK__GIVEN_OBJECTS] = ends[1];
-    launch.name = "the fork server";
-    launch.executable = asked->executable;
-    launch.nonce = spork__os_nonce();
-    launch.given = given;
-    launch.given_count = SPORK__GIVEN_OBJECTS + 1;
-    launch.record = &s->record;
-    spork__os_lock(SPORK__LOCK_START);
-    spork_status status = spork__os_lifeline(&given[SPORK__GIVEN_LIFELINE]);
-    if (status == SPORK_OK) status = asked->server_record(&s->record, launch.nonce, &launch.given_there, &control);
-    if (status == SPORK_OK) status = spork__os_spawn(&launch, &s->process);
-    spork__os_unlock(SPORK__LOCK_START);
-    spork__fd_close(ends[1]);
-    if (status != SPORK_OK) {
-        spork__os_block_free(&s->record);
-        spork__fd_close(ends[0]);
-        return status;
-    }
-    spork__os_block_close_handle(&s->record);
-    s->used = true;
-    s->owner = (int)getpid();
-    s->socket = ends[0];
-    s->control = control;
-    s->process.relay = 0;
-    s->surroundings = spork__os_surroundings();
-    s->executable = hash_of(asked->executable);
+    return SPORK_OK;
+}
+
+/* Its process runs: what it says when it can serve. */
+static spork_status await_server(server *s)
+{
     char message[512] = "it died";
     spork__ack ack = spork__os_await(&s->process, REPLY_TIMEOUT_MS, message, sizeof message);
     if (ack == SPORK__ACK_OK) {
@@ -225,10 +203,146 @@ static spork_status spawn_server(server *s, const spork__launch *asked)
                : spork__fail(SPORK_BROKEN, "the fork server could not begin: %s", message);
 }
 
+/* What it is told, and how it is begun: with the record and the handles that it gets. Under SPORK__LOCK_START. */
+typedef spork_status begin_server(server *s, const spork__launch *asked, spork__launch *launch, spork_native *given);
+
+static spork_status open_server(server *s, const spork__launch *asked, begin_server *begin)
+{
+    int ends[2];
+    spork__launch launch;
+    spork_native given[SPORK__GIVEN_OBJECTS + 1];
+    void *control = NULL;
+    memset(&launch, 0, sizeof launch);
+    memset(s, 0, sizeof *s);
+    spork_status status = make_socket(ends);
+    if (status != SPORK_OK) return status;
+    for (int i = 0; i < SPORK__GIVEN_OBJECTS; i++) given[i] = SPORK__NO_HANDLE;
+    given[SPORK__GIVEN_TREE] = asked->given[SPORK__GIVEN_TREE];
+    given[SPORK__GIVEN_OBJECTS] = ends[1];
+    launch.name = "the fork server";
+    launch.executable = asked->executable;
+    launch.nonce = spork__os_nonce();
+    launch.given = given;
+    launch.given_count = SPORK__GIVEN_OBJECTS + 1;
+    launch.record = &s->record;
+    s->socket = ends[0];
+    spork__os_lock(SPORK__LOCK_START);
+    status = spork__os_lifeline(&given[SPORK__GIVEN_LIFELINE]);
+    if (status == SPORK_OK) status = asked->server_record(&s->record, launch.nonce, &launch.given_there, &control);
+    if (status == SPORK_OK) status = begin(s, asked, &launch, given);
+    spork__os_unlock(SPORK__LOCK_START);
+    spork__fd_close(ends[1]);
+    if (status != SPORK_OK) {
+        spork__os_block_free(&s->record);
+        spork__fd_close(ends[0]);
+        memset(s, 0, sizeof *s);
+        return status;
+    }
+    spork__os_block_close_handle(&s->record);
+    s->used = true;
+    s->owner = (int)getpid();
+    s->control = control;
+    s->process.relay = 0;
+    s->surroundings = spork__os_surroundings();
+    s->executable = hash_of(asked->executable);
+    return await_server(s);
+}
+
+static spork_status begin_spawned(server *s, const spork__launch *asked, spork__launch *launch, spork_native *given)
+{
+    (void)asked, (void)given;
+    return spork__os_spawn(launch, &s->process);
+}
+
+static spork_status spawn_server(server *s, const spork__launch *asked)
+{
+    return open_server(s, asked, begin_spawned);
+}
+
+/* ---- nurseries ---- */
+
+static void nursery_main(void *user, spork_native ack, spork_native lifeline)
+{
+    spork__nursery *n = user;
+    (void)lifeline; /* it is a server: it ties itself */
+    spork__fd_close(n->server.socket);
+    n->main(n->server.record.data, n->server.record.size, ack);
+    _exit(1); /* not reached */
+}
+
+/* Everything has the same number in the child. But it lets go of its parent's lifeline, as each forked child, so it gets a copy. */
+static spork_status begin_forked(server *s, const spork__launch *asked, spork__launch *launch, spork_native *given)
+{
+    spork__launch fork = {.name = launch->name, .acknowledge = true, .child_main = nursery_main, .user = asked->nursery};
+    spork_native none[SPORK__GIVEN_OBJECTS] = {SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    int lifeline = spork__fd_private(SPORK__SYS(dup((int)given[SPORK__GIVEN_LIFELINE])));
+    if (lifeline < 0) return spork__fail_os(errno, "no lifeline for the nursery");
+    spork__fd_cloexec(lifeline);
+    for (size_t i = 0; i < launch->given_count; i++) launch->given_there[i] = given[i];
+    launch->given_there[SPORK__GIVEN_LIFELINE] = lifeline;
+    fork.given = none;
+    fork.given_count = SPORK__GIVEN_OBJECTS;
+    spork_status status = spork__os_fork(&fork, &s->process);
+    spork__fd_close(lifeline);
+    return status;
+}
+
+/* A fork takes all locks, in their order. */
+static void lock_for(const spork__launch *launch)
+{
+    if (launch->nursery != NULL) spork__os_lock(SPORK__LOCK_CHILDREN);
+    spork__os_lock(SPORK__LOCK_SERVER);
+}
+
+static void unlock_for(const spork__launch *launch)
+{
+    spork__os_unlock(SPORK__LOCK_SERVER);
+    if (launch->nursery != NULL) spork__os_unlock(SPORK__LOCK_CHILDREN);
+}
+
+spork_status spork__os_nursery_new(const spork__launch *launch,
+                                   void (*main)(void *record, size_t size, spork_native ack), spork__nursery **nursery)
+{
+    spork__launch asked = *launch;
+    spork__nursery *n = spork__alloc(sizeof *n, "a nursery");
+    if (n == NULL) return SPORK_NO_MEMORY;
+    n->main = main;
+    asked.nursery = n;
+    lock_for(&asked);
+    spork_status status = open_server(&n->server, &asked, begin_forked);
+    if (status == SPORK_OK) {
+        n->next = nurseries;
+        nurseries = n;
+    } else
+        spork__free(n);
+    unlock_for(&asked);
+    if (status == SPORK_OK) *nursery = n;
+    return status;
+}
+
+void spork__os_nursery_free(spork__nursery *n)
+{
+    if (n == NULL) return;
+    spork__os_lock(SPORK__LOCK_SERVER);
+    if (n->server.used) {
+        retire(&n->server);
+        if (n->server.used) destroy(&n->server); /* it relays, and has children left: they end with it */
+    }
+    for (spork__nursery **at = &nurseries; *at != NULL; at = &(*at)->next)
+        if (*at == n) {
+            *at = n->next;
+            break;
+        }
+    spork__os_unlock(SPORK__LOCK_SERVER);
+    spork__free(n);
+}
+
 /* The present server, for these surroundings. */
 static spork_status present(const spork__launch *launch, server **found)
 {
-    server *s = &servers[0];
+    server *s = launch->nursery != NULL ? &launch->nursery->server : &servers[0];
+    *found = s;
+    if (launch->nursery != NULL) return s->used ? SPORK_OK : open_server(s, launch, begin_forked);
     for (int i = 1; i < SERVERS; i++)
         if (servers[i].used) reap(&servers[i], 0);
     if (s->used && (s->surroundings != spork__os_surroundings() || s->executable != hash_of(launch->executable))) {
@@ -245,7 +359,6 @@ static spork_status present(const spork__launch *launch, server **found)
             memset(s, 0, sizeof *s);
         }
     }
-    *found = s;
     return s->used ? SPORK_OK : spawn_server(s, launch);
 }
 
@@ -296,28 +409,35 @@ static bool fill_packet(packet *p, const spork__launch *launch, int ack, int lea
 
 typedef enum outcome { ANSWERED, NO_ANSWER } outcome;
 
-static outcome ask(server *s, const packet *p, const void *bytes, spork__reply *reply, int *fd)
+static outcome receive_reply(server *s, spork__reply *reply, int *fd)
 {
     size_t fd_count = 1;
+    int got = 0, ready = spork__fd_wait(s->socket, (int)s->process.handle, REPLY_TIMEOUT_MS);
+    if (!(ready & 1) && spork__fd_wait(s->socket, -1, 0) == 0) return NO_ANSWER;
+    for (int attempt = 0; attempt < 2 && got != 1; attempt++) { /* again after a passing error that took nothing */
+        fd_count = 1;
+        got = spork__socket_receive(s->socket, reply, sizeof *reply, fd, &fd_count);
+        if (got == 0 || (got < 0 && (errno == EPIPE || errno == ECONNRESET))) break;
+    }
+    if (got == 1) return ANSWERED;
+    if (fd_count > 0) *fd = spork__fd_close(*fd);
+    return NO_ANSWER;
+}
+
+static outcome ask(server *s, const packet *p, const void *bytes, spork__reply *reply, int *fd)
+{
     *fd = -1;
     if (spork__socket_send(s->socket, &p->request, sizeof p->request, p->fds, p->fd_count) != 0 ||
         (p->number_count > 0 &&
          spork__socket_send(s->socket, p->numbers, p->number_count * sizeof *p->numbers, NULL, 0) != 0) ||
         (p->request.size > 0 && spork__socket_send(s->socket, bytes, p->request.size, NULL, 0) != 0))
         return NO_ANSWER;
-    int ready = spork__fd_wait(s->socket, (int)s->process.handle, REPLY_TIMEOUT_MS);
-    if (!(ready & 1) && spork__fd_wait(s->socket, -1, 0) == 0) return NO_ANSWER;
-    int got = 0;
-    for (int attempt = 0; attempt < 2 && got != 1; attempt++) { /* again after a passing error that took nothing */
-        fd_count = 1;
-        got = spork__socket_receive(s->socket, reply, sizeof *reply, fd, &fd_count);
-        if (got == 0 || (got < 0 && (errno == EPIPE || errno == ECONNRESET || errno == EBADMSG))) break;
+    for (;;) {
+        if (receive_reply(s, reply, fd) != ANSWERED || reply->magic != SPORK__SERVER_MAGIC) return NO_ANSWER;
+        if (reply->sequence == p->request.sequence) return ANSWERED;
+        /* To an earlier request, which nobody waited for any longer: the server was stopped. */
+        if (*fd >= 0) *fd = spork__fd_close(*fd);
     }
-    if (got != 1) {
-        if (fd_count > 0) *fd = spork__fd_close(*fd);
-        return NO_ANSWER;
-    }
-    return reply->magic == SPORK__SERVER_MAGIC && reply->sequence == p->request.sequence ? ANSWERED : NO_ANSWER;
 }
 
 static uint64_t word(uint32_t sequence, uint32_t who) { return (uint64_t)sequence << 32 | who; }
@@ -358,20 +478,27 @@ static spork_status start_once(server *s, const spork__launch *launch, packet *p
     if (ask(s, p, launch->bytes, &reply, &fd) == ANSWERED) {
         if (reply.pid <= 0) return spork__fail_os(reply.code, "the fork server cannot %.50s", reply.stage);
         if (reply.relayed) s->process.relay = 1; /* perhaps not from the first on: cloning was forbidden later */
-        *child = (spork__child){reply.pid, (int)reply.relayed, reply.relayed ? fd : spork__exit_open(reply.pid),
-                                leash,     SPORK__NO_HANDLE,   ack};
+        if (reply.relayed && fd < 0)
+            spork__log(SPORK_LOG_WARNING, "no descriptor was left for the end of process %d: it will not be known",
+                       reply.pid);
+        *child = (spork__child){.pid = reply.pid,
+                                .relay = reply.relayed ? s->process.pid : 0,
+                                .handle = reply.relayed ? fd : spork__exit_open(reply.pid),
+                                .job = leash,
+                                .interrupt = SPORK__NO_HANDLE,
+                                .ack = ack};
         return SPORK_OK;
     }
     spork__log(SPORK_LOG_INFO, "fork server %d is gone: another one is started", s->process.pid);
     spork__exit_signal(&s->process, SIGKILL); /* it may only be stopped */
     spork__exit_wait(&s->process, REPLY_TIMEOUT_MS);
-    int pid = settle(s, s->sequence, &relayed);
+    int pid = settle(s, s->sequence, &relayed), parent = relayed ? s->process.pid : 0;
     destroy(s);
     if (pid == 0) {
         *again = true;
         return spork__fail(SPORK_BROKEN, "the fork server died");
     }
-    *child = (spork__child){pid, relayed, spork__exit_open(pid), leash, SPORK__NO_HANDLE, ack};
+    *child = (spork__child){pid, parent, spork__exit_open(pid), leash, SPORK__NO_HANDLE, ack};
     return SPORK_OK;
 }
 
@@ -393,8 +520,7 @@ spork_status spork__os_forkserver(const spork__launch *launch, spork__child *chi
     bool again = true;
     *child = SPORK__NO_CHILD;
     if (p == NULL) return SPORK_NO_MEMORY;
-    spork__os_lock(
-        SPORK__LOCK_SERVER); /* a fork in another thread waits for this one: no descriptor below leaks into it */
+    lock_for(launch); /* a fork in another thread waits for this one: no descriptor below leaks into it */
     spork_status status = spork__check_passed(launch);
     if (status == SPORK_OK) status = make_block(launch, &block);
     if (status == SPORK_OK && launch->acknowledge && spork__fd_pipe(ack) != 0)
@@ -423,7 +549,7 @@ spork_status spork__os_forkserver(const spork__launch *launch, spork__child *chi
         *child = SPORK__NO_CHILD;
     }
     spork__os_block_free(&block);
-    spork__os_unlock(SPORK__LOCK_SERVER);
+    unlock_for(launch);
     spork__free(p);
     return status;
 }
@@ -436,15 +562,20 @@ void spork__os_forkserver_stop(void)
     spork__os_unlock(SPORK__LOCK_SERVER);
 }
 
+static void forget(server *s)
+{
+    if (!s->used) return;
+    spork__fd_close(s->socket);
+    spork__os_child_close(&s->process);
+    s->used = false; /* the shared word stays mapped: unmapping is not async-signal-safe by the letter */
+}
+
 void spork__os_forkserver_forget(void)
 {
     spork__relay_pipe = spork__fd_close(spork__relay_pipe);
-    for (int i = 0; i < SERVERS; i++) {
-        if (!servers[i].used) continue;
-        spork__fd_close(servers[i].socket);
-        spork__os_child_close(&servers[i].process);
-        servers[i].used = false; /* the shared word stays mapped: unmapping is not async-signal-safe by the letter */
-    }
+    for (int i = 0; i < SERVERS; i++) forget(&servers[i]);
+    for (spork__nursery *n = nurseries; n != NULL; n = n->next) forget(&n->server);
+    nurseries = NULL;
 }
 
 int spork__os_forkserver_pid(void)
@@ -495,6 +626,19 @@ spork_status spork__relay_reap(spork__child *child, spork__end *end)
     return SPORK_OK;
 }
 
+static spork_status ask_to_signal(server *s, packet *p, const spork__child *child, int number)
+{
+    spork__reply reply;
+    int fd;
+    if (!s->used || s->process.pid != child->relay || s->owner != (int)getpid()) return SPORK_BROKEN;
+    p->request = (spork__request){.magic = SPORK__SERVER_MAGIC,
+                                  .type = SPORK__REQUEST_SIGNAL,
+                                  .sequence = ++s->sequence,
+                                  .pid = child->pid,
+                                  .signal = number};
+    return ask(s, p, NULL, &reply, &fd) == ANSWERED && reply.pid == child->pid ? SPORK_OK : SPORK_BROKEN;
+}
+
 /* The server is the parent: it alone knows whether the number is still this child's. */
 spork_status spork__relay_signal(spork__child *child, int number)
 {
@@ -502,18 +646,9 @@ spork_status spork__relay_signal(spork__child *child, int number)
     packet *p = spork__alloc(sizeof *p, "a request");
     if (p == NULL) return SPORK_NO_MEMORY;
     spork__os_lock(SPORK__LOCK_SERVER);
-    for (int i = 0; i < SERVERS && status != SPORK_OK; i++) {
-        server *s = &servers[i];
-        spork__reply reply;
-        int fd;
-        if (!s->used || !s->process.relay || s->owner != (int)getpid()) continue;
-        p->request = (spork__request){.magic = SPORK__SERVER_MAGIC,
-                                      .type = SPORK__REQUEST_SIGNAL,
-                                      .sequence = ++s->sequence,
-                                      .pid = child->pid,
-                                      .signal = number};
-        if (ask(s, p, NULL, &reply, &fd) == ANSWERED && reply.pid == child->pid) status = SPORK_OK;
-    }
+    for (int i = 0; i < SERVERS && status != SPORK_OK; i++) status = ask_to_signal(&servers[i], p, child, number);
+    for (spork__nursery *n = nurseries; n != NULL && status != SPORK_OK; n = n->next)
+        status = ask_to_signal(&n->server, p, child, number);
     spork__os_unlock(SPORK__LOCK_SERVER);
     spork__free(p);
     if (status == SPORK_OK || spork__fd_wait((int)child->handle, -1, 0) != 0) return SPORK_OK; /* or it has ended */

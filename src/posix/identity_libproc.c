@@ -8,9 +8,10 @@
 #include <sys/proc.h>
 #include <unistd.h>
 
+/* The argument 1: zombies, too, which are not found otherwise. */
 static bool ask(int pid, struct proc_bsdinfo *info)
 {
-    return proc_pidinfo(pid, PROC_PIDTBSDINFO, 0, info, sizeof *info) == (int)sizeof *info;
+    return proc_pidinfo(pid, PROC_PIDTBSDINFO, 1, info, sizeof *info) == (int)sizeof *info;
 }
 
 static uint64_t start_of(const struct proc_bsdinfo *info)

@@ -5,6 +5,9 @@
  * process that is new to /proc.) The child asks to be sent SIGKILL when anything happens on it. When the last write
  * end is gone, the kernel delivers: to busy, stopped and all-signals-blocked processes alike, and their children follow.
  *
+ * Needs Linux 5.6: earlier ones also signal when any other end of the pipe is closed, such as that of a sibling that has ended (fs/pipe.c,
+ * pipe_release).
+ *
  * Why not PR_SET_PDEATHSIG: it fires when the *thread* that forked ends. */
 #include "os.h"
 
@@ -29,7 +32,7 @@ static const char *path_of(int fd, char path[32])
 int spork__lifeline_open(int end)
 {
     char room[32];
-    return spork__fd_private(SPORK__SYS(open(path_of(end, room), O_RDONLY | O_NONBLOCK | O_CLOEXEC)));
+    return spork__fd_private(spork__fd_open(path_of(end, room), O_RDONLY | O_NONBLOCK));
 }
 
 spork_status spork__lifeline_arm(int own)

@@ -6,9 +6,10 @@
 
 static pthread_mutex_t locks[SPORK__LOCKS] = {
     PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
-    PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+    PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+    PTHREAD_MUTEX_INITIALIZER,
 };
-_Static_assert(SPORK__LOCKS == 7, "an initialiser for each");
+_Static_assert(SPORK__LOCKS == 9, "an initialiser for each");
 
 static _Thread_local unsigned held;   /* by this thread, a bit each */
 static _Thread_local unsigned forked; /* those that the fork handler took */
@@ -26,29 +27,25 @@ void spork__os_unlock(spork__lock lock)
     pthread_mutex_unlock(&locks[lock]);
 }
 
-void spork__os_lock_all(void)
-{
-    for (int i = 0; i < SPORK__LOCKS; i++)
-        if (!(held & 1u << i)) spork__os_lock((spork__lock)i);
-}
-
-void spork__os_unlock_all(void)
-{
-    for (int i = SPORK__LOCKS; i-- > 0;)
-        if (held & 1u << i) spork__os_unlock((spork__lock)i);
-}
-
-static void before_fork(void)
+unsigned spork__os_lock_all(void)
 {
     unsigned before = held;
-    spork__os_lock_all();
-    forked = held & ~before;
+    for (int i = 0; i < SPORK__LOCKS; i++)
+        if (!(held & 1u << i)) spork__os_lock((spork__lock)i);
+    return held & ~before;
 }
+
+void spork__os_unlock_all(unsigned which)
+{
+    for (int i = SPORK__LOCKS; i-- > 0;)
+        if (held & which & 1u << i) spork__os_unlock((spork__lock)i);
+}
+
+static void before_fork(void) { forked = spork__os_lock_all(); }
 
 static void after_fork(void)
 {
-    for (int i = SPORK__LOCKS; i-- > 0;)
-        if (forked & 1u << i) spork__os_unlock((spork__lock)i);
+    spork__os_unlock_all(forked);
     forked = 0;
 }
 

@@ -5,8 +5,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +18,7 @@
 int spork__fd_private(int fd)
 {
     if (fd < 0 || fd > 2) return fd;
-    int above = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the host has closed a standard stream: leave its number free */
+    int above = SPORK__SYS(fcntl(fd, F_DUPFD_CLOEXEC, 3)); /* the host has closed a standard stream: leave its number free */
     int code = errno;
     close(fd);
     errno = code;
@@ -25,7 +28,7 @@ int spork__fd_private(int fd)
 int spork__fd_raise(int fd, int floor)
 {
     if (fd >= floor) return fd;
-    int above = fcntl(fd, F_DUPFD_CLOEXEC, floor);
+    int above = SPORK__SYS(fcntl(fd, F_DUPFD_CLOEXEC, floor));
     if (above >= 0) close(fd);
     return above;
 }
@@ -34,6 +37,19 @@ int spork__fd_cloexec(int fd)
 {
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     return fd;
+}
+
+/* Where both ends of a pair are to be; 0 or -1 with errno. */
+static int make_private(int ends[2])
+{
+    ends[0] = spork__fd_private(ends[0]);
+    ends[1] = spork__fd_private(ends[1]);
+    if (ends[0] >= 0 && ends[1] >= 0) return 0;
+    int code = errno;
+    ends[0] = spork__fd_close(ends[0]);
+    ends[1] = spork__fd_close(ends[1]);
+    errno = code;
+    return -1;
 }
 
 int spork__fd_pipe(int ends[2])
@@ -45,14 +61,19 @@ int spork__fd_pipe(int ends[2])
     spork__fd_cloexec(ends[0]);
     spork__fd_cloexec(ends[1]);
 #endif
-    ends[0] = spork__fd_private(ends[0]);
-    ends[1] = spork__fd_private(ends[1]);
-    if (ends[0] >= 0 && ends[1] >= 0) return 0;
-    int code = errno;
-    ends[0] = spork__fd_close(ends[0]);
-    ends[1] = spork__fd_close(ends[1]);
-    errno = code;
-    return -1;
+    return make_private(ends);
+}
+
+int spork__fd_socket_pair(int ends[2])
+{
+#ifdef SOCK_CLOEXEC
+    if (SPORK__SYS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) != 0) return -1;
+#else
+    if (SPORK__SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) != 0) return -1; /* as above */
+    spork__fd_cloexec(ends[0]);
+    spork__fd_cloexec(ends[1]);
+#endif
+    return make_private(ends);
 }
 
 int spork__fd_close(int fd)
@@ -63,10 +84,18 @@ int spork__fd_close(int fd)
 
 void spork__os_handle_close(spork_native handle) { spork__fd_close((int)handle); }
 
+int spork__fd_open(const char *path, int flags)
+{
+    int fd;
+    do fd = SPORK__SYS(open(path, flags | O_CLOEXEC, 0600));
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
 int spork__fd_write(int fd, const void *data, size_t size)
 {
     for (const char *at = data; size > 0;) {
-        ssize_t n = SPORK__SYS(write(fd, at, size));
+        ssize_t n = SPORK__SYS(write(fd, at, spork__fault_size(size)));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;
         at += n;
@@ -79,7 +108,7 @@ int spork__fd_read(int fd, void *data, size_t size)
 {
     char *at = data;
     while (size > 0) {
-        ssize_t n = SPORK__SYS(read(fd, at, size));
+        ssize_t n = SPORK__SYS(read(fd, at, spork__fault_size(size)));
         if (n < 0 && errno == EINTR) continue;
         if (n == 0) {
             errno = EPIPE;
@@ -95,10 +124,11 @@ int spork__fd_read(int fd, void *data, size_t size)
 bool spork__fd_poll(struct pollfd *fds, size_t count, spork__deadline *d)
 {
     for (;;) {
-        int left = spork__deadline_left(d), n = poll(fds, (nfds_t)count, left);
+        int left = spork__deadline_left(d), n = SPORK__SYS(poll(fds, (nfds_t)count, left));
         if (n > 0) return true;
+        if (n < 0 && errno == EINTR) continue; /* which says nothing of whether it is ready */
         if (left == 0) return false;
-        if (n < 0 && errno != EINTR) spork__os_sleep(1); /* ENOMEM: for the moment */
+        if (n < 0) spork__os_sleep(1); /* ENOMEM: for the moment */
     }
 }
 
@@ -111,10 +141,12 @@ int spork__fd_wait(int first, int second, int timeout_ms)
 
 /* ---- blocks ---- */
 
+enum { WORTH_A_LOOK = 16 << 20 };
+
 static int anonymous_fd(void)
 {
 #if SPORK_HAVE_MEMFD_CREATE
-    int fd = SPORK__SYS(memfd_create("spork", MFD_CLOEXEC));
+    int fd = SPORK__SYS(memfd_create("spork", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (fd >= 0 || errno != ENOSYS) return spork__fd_private(fd);
 #endif
     char name[64]; /* exists for the moment between two calls; a kill in between leaves an empty object */
@@ -130,49 +162,180 @@ static int anonymous_fd(void)
     return -1;
 }
 
-/* Pages now, so that a full memory is an error here and not a SIGBUS later. */
-static int reserve(int fd, size_t offset, size_t size)
+/* Pages now, so that a full memory is an error here and not a SIGBUS later; where the system can do so. */
+static int reserve(int fd, size_t offset, size_t size, bool *can)
 {
+    int code = 0;
 #if SPORK_HAVE_POSIX_FALLOCATE
-    int code;
-    do code = spork__fault(SPORK__FAULT_SYSTEM) ? spork__fault_code() : posix_fallocate(fd, (off_t)offset, (off_t)size);
+    do code = SPORK__SYS_CODE(posix_fallocate(fd, (off_t)offset, (off_t)size));
     while (code == EINTR);
-    return code == EOPNOTSUPP || code == EINVAL ? 0 : code;
+    *can = code != EOPNOTSUPP && code != EINVAL;
 #else
     (void)fd, (void)offset, (void)size; /* macOS' shared memory is swapped, and has no limit of its own */
-    return 0;
+    *can = false;
+#endif
+    return *can ? code : 0;
+}
+
+static uint64_t number_in(const char *directory, const char *file)
+{
+    char path[1200], text[64];
+    snprintf(path, sizeof path, "%s/%s", directory, file);
+    if (!spork__file_read(path, text, sizeof text) || text[0] < '0' || text[0] > '9') return UINT64_MAX; /* "max" */
+    return strtoull(text, NULL, 10);
+}
+
+/* What a group uses as a cache of files, which the system gives up at need. */
+static uint64_t cache_in(const char *directory, bool v2)
+{
+    char path[1200], line[128];
+    unsigned long long bytes, sum = 0;
+    snprintf(path, sizeof path, "%s/memory.stat", directory);
+    FILE *f = fopen(path, "re");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, v2 ? "active_file %llu" : "total_active_file %llu", &bytes) == 1 ||
+            sscanf(line, v2 ? "inactive_file %llu" : "total_inactive_file %llu", &bytes) == 1)
+            sum += bytes;
+    if (f != NULL) fclose(f);
+    return sum;
+}
+
+/* What a group may still have, on top of its memory, in the system's swap. */
+static uint64_t swap_in(const char *directory, bool v2, uint64_t memory_left, uint64_t free_swap)
+{
+    uint64_t most = number_in(directory, v2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes");
+    uint64_t used = number_in(directory, v2 ? "memory.swap.current" : "memory.memsw.usage_in_bytes");
+    if (most == UINT64_MAX || used == UINT64_MAX) return free_swap; /* no limit of its own */
+    if (!v2) used += memory_left;                                   /* there it is of both together */
+    uint64_t here = most > used ? most - used : 0;
+    return here < free_swap ? here : free_swap;
+}
+
+typedef struct memory_left {
+    uint64_t bytes, free_swap;
+} memory_left;
+
+static void least_left(const char *directory, bool v2, void *user)
+{
+    memory_left *left = user;
+    uint64_t most = number_in(directory, v2 ? "memory.max" : "memory.limit_in_bytes");
+    uint64_t used = number_in(directory, v2 ? "memory.current" : "memory.usage_in_bytes");
+    if (most == UINT64_MAX || used == UINT64_MAX) return;
+    uint64_t cache = cache_in(directory, v2);
+    used -= cache < used ? cache : used;
+    uint64_t here = most > used ? most - used : 0;
+    here += swap_in(directory, v2, here, left->free_swap);
+    if (here < left->bytes) left->bytes = here;
+}
+
+/* Anonymous shared memory has no limit of its own: who asks for more than there is would be answered by the killing of processes. */
+uint64_t spork__memory_available(const char *root)
+{
+    char path[512], line[128];
+    unsigned long long free_kib = 0, swap_kib = 0;
+    snprintf(path, sizeof path, "%s/proc/meminfo", root);
+    FILE *f = fopen(path, "re");
+    if (f == NULL) return UINT64_MAX;
+    while (fgets(line, sizeof line, f) != NULL) {
+        sscanf(line, "MemAvailable: %llu kB", &free_kib);
+        sscanf(line, "SwapFree: %llu kB", &swap_kib);
+    }
+    fclose(f);
+    memory_left left = {free_kib != 0 ? (uint64_t)(free_kib + swap_kib) * 1024 : UINT64_MAX, (uint64_t)swap_kib * 1024};
+    spork__cgroups(root, "memory", least_left, &left);
+    return left.bytes;
+}
+
+spork_status spork__os_block_afford(size_t size)
+{
+    uint64_t left = size >= WORTH_A_LOOK ? spork__memory_available("") : UINT64_MAX;
+    if (size <= left) return SPORK_OK;
+    return spork__fail(SPORK_NO_SPACE, "no %zu bytes of shared memory: the system has %llu left", size,
+                       (unsigned long long)left);
+}
+
+static bool no_file_can_be(uint64_t size) { return size > INT64_MAX; } /* a size_t of 32 bits never is so large */
+
+static spork_status map_block(spork__block *block, int fd, size_t size, bool reserved)
+{
+    int code = 0;
+    struct rlimit most; /* who goes beyond that is killed (SIGXFSZ) */
+    *block = (spork__block){.handle = SPORK__NO_HANDLE};
+    if (SPORK__SYS(getrlimit(RLIMIT_FSIZE, &most)) == 0 && most.rlim_cur != RLIM_INFINITY && size > most.rlim_cur)
+        return spork__fail(SPORK_NO_SPACE,
+                           "no %zu bytes of shared memory: this process' limit on files (ulimit -f) is %llu", size,
+                           (unsigned long long)most.rlim_cur);
+    if (no_file_can_be(size))
+        code = EFBIG;
+    else
+        do code = SPORK__SYS(ftruncate(fd, (off_t)size)) == 0 ? 0 : errno;
+        while (code == EINTR);
+    void *data = MAP_FAILED;
+    bool can;
+    if (code == 0) { /* addresses first: they cost nothing, and may be what there is too little of */
+        data = SPORK__SYS_MAP(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+        code = data == MAP_FAILED ? errno : reserved ? reserve(fd, 0, size, &can) : 0;
+    }
+    if (code == 0) {
+        *block = (spork__block){fd, data, size};
+        return SPORK_OK;
+    }
+    if (data != MAP_FAILED) munmap(data, size);
+    if (code == EFBIG)
+        return spork__fail(SPORK_NO_SPACE, "no %zu bytes of shared memory: no file can be so large", size);
+    return spork__fail_os(code, "no %zu bytes of shared memory", size);
+}
+
+spork_status spork__block_on(spork__block *block, int fd, size_t size) { return map_block(block, fd, size, true); }
+
+/* Its size is what it is from now on: whoever gets the descriptor could else cut the memory off under all the others (SIGBUS). */
+static void seal(int fd)
+{
+#ifdef F_ADD_SEALS
+    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); /* EINVAL: no memfd, which has none */
+#else
+    (void)fd;
 #endif
 }
 
 static spork_status new_block(spork__block *block, size_t size, bool reserved)
 {
     *block = (spork__block){.handle = SPORK__NO_HANDLE};
-    int code = 0, fd = anonymous_fd();
+    spork_status status = reserved ? spork__os_block_afford(size) : SPORK_OK;
+    if (status != SPORK_OK) return status;
+    int fd = anonymous_fd();
     if (fd < 0) return spork__fail_os(errno, "no shared memory");
-    if (size > INT64_MAX || SPORK__SYS(ftruncate(fd, (off_t)size)) != 0)
-        code = size > INT64_MAX ? EFBIG : errno;
-    else if (reserved)
-        code = reserve(fd, 0, size);
-    if (code == 0) {
-        void *data = spork__fault(SPORK__FAULT_SYSTEM) ? (errno = spork__fault_code(), MAP_FAILED)
-                                                       : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (data != MAP_FAILED) {
-            *block = (spork__block){fd, data, size};
-            return SPORK_OK;
-        }
-        code = errno;
-    }
-    spork__fd_close(fd);
-    return spork__fail_os(code, "no %zu bytes of shared memory", size);
+    status = map_block(block, fd, size, reserved);
+    if (status == SPORK_OK)
+        seal(fd);
+    else
+        spork__fd_close(fd);
+    return status;
 }
 
 spork_status spork__os_block_new(spork__block *block, size_t size) { return new_block(block, size, true); }
 spork_status spork__os_block_new_sparse(spork__block *block, size_t size) { return new_block(block, size, false); }
 spork_status spork__os_block_new_growing(spork__block *block, size_t size) { return new_block(block, size, false); }
+size_t spork__os_block_spacious(void) { return (size_t)1 << (sizeof(size_t) > 4 ? 36 : 28); }
+
+/* Only Linux' memory files are known to count what they have: elsewhere it is the size, or an estimate. */
+size_t spork__os_block_committed(const spork__block *block)
+{
+#ifdef __linux__
+    struct stat about;
+    bool can;
+    if (reserve((int)block->handle, 0, 1, &can) == 0 && can && SPORK__SYS(fstat((int)block->handle, &about)) == 0) {
+        uint64_t bytes = (uint64_t)about.st_blocks * 512;
+        if (bytes < block->size) return (size_t)bytes;
+    }
+#endif
+    return block->size;
+}
 
 spork_status spork__os_block_commit(const spork__block *block, size_t offset, size_t size)
 {
-    int code = size == 0 ? 0 : reserve((int)block->handle, offset, size);
+    bool can;
+    int code = size == 0 ? 0 : reserve((int)block->handle, offset, size, &can);
     return code == 0 ? SPORK_OK : spork__fail_os(code, "no memory for %zu bytes more of a shared block", size);
 }
 
@@ -186,7 +349,7 @@ spork_status spork__os_block_open(spork__block *block, spork_native handle, size
     if (size == 0) size = real;
     if (size == 0 || size > real)
         return spork__fail(SPORK_BAD_MESSAGE, "a shared block has %zu bytes instead of %zu", real, size);
-    void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, (int)handle, 0);
+    void *data = SPORK__SYS_MAP(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, (int)handle, 0));
     if (data == MAP_FAILED) return spork__fail_os(errno, "a shared block of %zu bytes cannot be mapped", size);
     *block = (spork__block){handle, data, size};
     return SPORK_OK;
@@ -216,7 +379,7 @@ void spork__os_block_free(spork__block *block)
 spork_status spork__os_fork_wiped_page(void **page, bool *wiped)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
-    void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+    void *data = SPORK__SYS_MAP(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0));
     if (data == MAP_FAILED) return spork__fail_os(errno, "no memory for a page");
     *wiped = false;
 #if SPORK_HAVE_MADV_WIPEONFORK

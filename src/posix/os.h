@@ -5,6 +5,9 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64 /* files and shared memory above 2 GiB, also where a long has 32 bits */
+#endif
 
 #include <errno.h>
 #include <stddef.h>
@@ -16,14 +19,19 @@
 #include "platform.h"
 
 /* Every system call that can fail goes through this door, so that the n-th can be made to fail. */
-#define SPORK__SYS(call) (spork__fault(SPORK__FAULT_SYSTEM) ? (errno = spork__fault_code(), -1) : (call))
+#define SPORK__SYS(call) (spork__fault_call(#call) ? (errno = spork__fault_code(), -1) : (call))
+/* The same for those that return an error instead of setting errno, and for mmap. */
+#define SPORK__SYS_CODE(call) (spork__fault_call(#call) ? spork__fault_code() : (call))
+#define SPORK__SYS_MAP(call) (spork__fault_call(#call) ? (errno = spork__fault_code(), MAP_FAILED) : (call))
 
 /* ---- descriptors (memory.c); all close-on-exec and above 2, whatever the host has closed ---- */
 /* The same descriptor at a number of at least `floor`; -1 with errno: none there, and it stays where it is. */
 int spork__fd_raise(int fd, int floor);
 int spork__fd_private(int fd);                              /* takes over a new descriptor; -1 stays -1 */
 int spork__fd_cloexec(int fd);                              /* makes it so, returns it */
+int spork__fd_open(const char *path, int flags);            /* -1 with errno; a new file is this user's alone */
 int spork__fd_pipe(int ends[2]);                            /* 0 or -1 with errno */
+int spork__fd_socket_pair(int ends[2]);                     /* the same, for both directions */
 int spork__fd_close(int fd);                                /* returns -1; -1 is fine */
 int spork__fd_write(int fd, const void *data, size_t size); /* whole; 0 or -1. No SIGPIPE on sockets only */
 int spork__fd_read(int fd, void *data, size_t size); /* whole: 1; end of file before the first byte: 0; else -1 */
@@ -32,6 +40,43 @@ struct pollfd;
 bool spork__fd_poll(struct pollfd *fds, size_t count, spork__deadline *deadline);
 /* Waits until one of two descriptors (-1: none) is readable. Bits 1 and 2; 0: timed out. */
 int spork__fd_wait(int first, int second, int timeout_ms);
+
+/* ---- cgroup.c ---- */
+/* A file's beginning as text; false: it cannot be read, or is empty. */
+bool spork__file_read(const char *path, char *text, size_t size);
+/* Visits the group of this process and all above it, for that controller ("cpu", "memory"); `root` as for spork__os_cpus. */
+typedef void spork__cgroup_visit(const char *directory, bool v2, void *user);
+void spork__cgroups(const char *root, const char *controller, spork__cgroup_visit *visit, void *user);
+
+/* ---- blocks (memory.c) ---- */
+/* Bytes that the system could still give, by its own estimate: of the machine, and within the memory limits of this process' control
+ * groups. UINT64_MAX: it does not tell. */
+uint64_t spork__memory_available(const char *root);
+/* A new block on that descriptor, which stays the caller's on failure; its pages are there. */
+spork_status spork__block_on(spork__block *block, int fd, size_t size);
+
+/* ---- named.c and its alternatives ---- */
+enum { SPORK__NAMED_PATH = 160 };
+/* A file whose name is `spork-shm-UID-NAME` and that suffix, in one of the directories for such; it appears whole, or not at all. `lock`: also a
+ * descriptor that keeps it locked (flock); NULL. */
+spork_status spork__named_file_new(spork__block *block, size_t size, const char *name, const char *suffix,
+                                   const void *head, size_t head_size, char path[SPORK__NAMED_PATH], int *lock);
+/* Its descriptor; -1 with errno. */
+int spork__named_file_open(const char *name, const char *suffix);
+/* One at a time makes or removes a name that ends with its process: who does keeps the directory locked, which needs no file, until the
+ * descriptor is closed. Somebody else's lock on it is no reason to wait for long. */
+int spork__named_lock(void);
+/* Whether the process is gone that keeps this file locked. If so, it is ours now in that nobody can become its owner. */
+bool spork__named_is_dead(int fd);
+/* Removes what the dead have left: files that end so, and that nobody has locked. LOCKED: the caller has the lock above. */
+void spork__named_sweep(const char *suffix, bool locked);
+/* The alternatives: names that end with their process. Keeps others from making something of that name, until the claim is retracted;
+ * SPORK_EXISTS. And makes it, with that claim, which is retracted on failure. */
+spork_status spork__owned_new(spork__block *block, size_t size, const char *name, const void *head, size_t head_size,
+                              spork__claim *claim);
+spork_status spork__owned_reserve(const char *name, spork__claim *claim);
+/* Its descriptor; -1 with errno. */
+int spork__owned_open(const char *name);
 
 /* ---- rights.c: descriptors beside bytes on a socket ---- */
 struct msghdr;

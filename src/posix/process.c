@@ -44,7 +44,8 @@ static struct rlimit lowered(struct rlimit now, rlim_t soft, rlim_t hard)
 #define LIMIT(what, soft, hard, name)                                                                                  \
     do {                                                                                                               \
         struct rlimit l;                                                                                               \
-        if (getrlimit(what, &l) == 0) l = lowered(l, soft, hard);                                                      \
+        if (SPORK__SYS(getrlimit(what, &l)) != 0) return spork__fail_os(errno, "the limit %s is unknown", name);       \
+        l = lowered(l, soft, hard);                                                                                    \
         if (SPORK__SYS(setrlimit(what, &l)) != 0) return spork__fail_os(errno, "the limit %s cannot be set", name);    \
     } while (0)
 
@@ -54,7 +55,7 @@ static rlim_t untouched(void)
 {
     char text[128] = "", *at = text; /* pages: all, resident, of these shared, code, 0, data */
     unsigned long long field[6] = {0};
-    int fd = SPORK__SYS(open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+    int fd = spork__fd_open("/proc/self/statm", O_RDONLY);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
     spork__fd_close(fd);
     if (n <= 0) return 0;
@@ -155,6 +156,8 @@ spork_status spork__os_adopt(const spork__adopt *adopt)
     if (adopt->reset_signals) spork__signals_default();
     return status;
 }
+
+void spork__os_ignore_interrupts(void) { signal(SIGINT, SIG_IGN); }
 
 /* ---- the running child ---- */
 

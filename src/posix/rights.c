@@ -17,9 +17,20 @@ void spork__rights_put(struct msghdr *message, void *room, const int *fds, size_
     memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
 }
 
+/* musl's macro converts signs, and is compiled as part of who uses it. */
+#ifdef __GNUC__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#endif
+static struct cmsghdr *next_of(struct msghdr *message, struct cmsghdr *c) { return CMSG_NXTHDR(message, c); }
+#ifdef __GNUC__
+#pragma GCC diagnostic pop
+#endif
+
 void spork__rights_take(struct msghdr *message, int *fds, size_t room, size_t *count)
 {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = next_of(message, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
         size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < n; i++) {

@@ -56,7 +56,7 @@ spork_status spork__os_remember_program(const char *argv0)
     path[n > 0 ? n : 0] = 0;
     /* Not the path: a file put in its place would be another program. And not /proc/self/exe itself at the time of a start:
      * under valgrind that is valgrind. */
-    remember_descriptor(spork__fd_private(SPORK__SYS(open("/proc/self/exe", O_RDONLY | O_CLOEXEC))));
+    remember_descriptor(spork__fd_private(spork__fd_open("/proc/self/exe", O_RDONLY)));
     if (program.fd < 0 && argv0 != NULL && path[0] == 0) {
         char real[PATH_MAX];
         if (realpath(argv0, real) != NULL && strlen(real) < sizeof program_path) memcpy(path, real, strlen(real) + 1);
@@ -85,7 +85,7 @@ bool spork__os_is_privileged(void)
 #endif
 }
 
-const char *spork__os_getenv(const char *name) { return getenv(name); }
+const char *spork__os_getenv(const char *name) { return spork__os_is_privileged() ? NULL : getenv(name); }
 
 bool spork__os_file_exists(const char *path)
 {
@@ -103,8 +103,11 @@ void spork__os_kill_self(void)
     for (;;) pause();
 }
 
+void spork__os_stop_self(void) { kill(getpid(), SIGSTOP); }
+
 #if defined(__GNUC__) && defined(__ELF__)
 extern void __gcov_dump(void) __attribute__((weak));
+extern void __gcov_exit(void) __attribute__((weak));
 extern int __llvm_profile_write_file(void) __attribute__((weak));
 extern void __lsan_do_leak_check(void) __attribute__((weak));
 #endif
@@ -114,7 +117,10 @@ void spork__os_exit_hooks(bool forked)
     /* _exit skips what these tools registered with atexit. In a forked child the leak checker is left out: the memory that only
      * the parent's other threads refer to would look lost. */
 #if defined(__GNUC__) && defined(__ELF__)
-    if (__gcov_dump != NULL) __gcov_dump();
+    if (__gcov_dump != NULL)
+        __gcov_dump();
+    else if (__gcov_exit != NULL) /* what gcc links anyway; a weak wish for the other does not bring it out of its archive */
+        __gcov_exit();
     if (__llvm_profile_write_file != NULL) __llvm_profile_write_file();
     if (__lsan_do_leak_check != NULL && !forked) __lsan_do_leak_check();
 #else

@@ -41,13 +41,15 @@ static void on_child(int number)
     errno = code;
 }
 
-static void watch_children(void)
+static bool watch_children(void)
 {
     struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART};
-    if (wake[0] >= 0 || spork__fd_pipe(wake) != 0) return;
+    if (wake[0] >= 0) return true;
+    if (spork__fd_pipe(wake) != 0) return false;
     fcntl(wake[0], F_SETFL, O_NONBLOCK);
     fcntl(wake[1], F_SETFL, O_NONBLOCK);
     sigaction(SIGCHLD, &action, NULL);
+    return true;
 }
 
 static void reap_children(void)
@@ -177,7 +179,9 @@ static int place(job *j, const spork__served *served)
         }
         int fd = j->fds[next++];
         if (wish >= 0) {
-            if (dup2(fd, (int)wish) < 0) return -1;
+            while (SPORK__SYS(dup2(fd, (int)wish)) < 0) {
+                if (errno != EINTR) return -1;
+            }
             close(fd);
             fd = (int)wish;
         }
@@ -193,10 +197,9 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     sigaction(SIGPIPE, &standard, NULL);
     spork__fd_close(self.socket);
     spork__fd_close(self.lifeline);
-    spork__fd_close(wake[0]);
-    spork__fd_close(wake[1]);
+    for (int i = 0; i < 2; i++) wake[i] = spork__fd_close(wake[i]);
     if (!self.relay) spork__os_lifeline_forget(); /* a raw clone calls no fork handlers */
-    for (relayed *r = self.children; r != NULL; r = r->next) spork__fd_close(r->pipe);
+    for (relayed *r; (r = self.children) != NULL; self.children = r->next, spork__free(r)) spork__fd_close(r->pipe);
     spork__relay_pipe = own_pipe;
     served->ack = j->request.has_ack ? j->fds[0] : SPORK__NO_HANDLE;
     static int64_t numbers[SPORK__MAX_FDS];
@@ -232,9 +235,8 @@ static bool start(job *j, spork__served *served)
     if (!self.relay && (pid = spork__clone_sibling(&self.words->cloned)) < 0 && errno != EAGAIN && errno != ENOMEM)
         self.relay = true; /* forbidden after all, as in a sandbox */
     if (self.relay) {
-        watch_children();
         r = spork__alloc(sizeof *r, "a relayed child");
-        if (r == NULL || spork__fd_pipe(pipe_ends) != 0) {
+        if (r == NULL || !watch_children() || spork__fd_pipe(pipe_ends) != 0) {
             spork__free(r);
             answer(j->request.sequence, 0, errno, "make a pipe", -1);
             drop(j);
@@ -306,18 +308,19 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
     self.next_lifeline = -1;
     self.tree = -1; /* mapped: children find it so */
     self.relay = (wish != NULL && strcmp(wish, "relay") == 0) || !spork__clone_works();
-    if (self.relay) watch_children();
+    if (self.relay && !watch_children()) return spork__fail_os(errno, "no pipe");
     const char *how = self.relay ? "+relay" : "+";
     spork__fd_write((int)ack, how, strlen(how));
     spork__fd_close((int)ack);
     for (;;) {
         if (self.next_lifeline < 0) self.next_lifeline = spork__lifeline_open(self.lifeline);
         if (self.children == NULL && (self.socket < 0 || self.retired)) spork__os_exit(0);
-        int ready = spork__fd_wait(self.socket, wake[0], SPORK_FOREVER);
+        struct pollfd fds[2] = {{.fd = self.socket, .events = POLLIN}, {.fd = wake[0], .events = POLLIN}};
+        bool asked = poll(fds, 2, -1) > 0 && fds[0].revents != 0; /* a signal is a reason to look at the children, too */
         char rest[64];
-        if (ready & 2)
+        if (fds[1].revents != 0)
             while (read(wake[0], rest, sizeof rest) > 0) {}
         reap_children();
-        if (ready & 1 && self.socket >= 0 && serve(served)) return SPORK_OK;
+        if (asked && self.socket >= 0 && serve(served)) return SPORK_OK;
     }
 }

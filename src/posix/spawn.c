@@ -9,11 +9,13 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -93,14 +95,13 @@ static int spawn(const spork__launch *launch, const char *file, char **environme
     posix_spawnattr_t attributes;
     char *argv[] = {(char *)(uintptr_t)(launch->executable != NULL ? launch->executable : spork__program_argv0()),
                     NULL};
-    int code = posix_spawn_file_actions_init(&actions);
+    int code = SPORK__SYS_CODE(posix_spawn_file_actions_init(&actions));
     if (code != 0) return code;
-    if ((code = posix_spawnattr_init(&attributes)) == 0) {
+    if ((code = SPORK__SYS_CODE(posix_spawnattr_init(&attributes))) == 0) {
         code = keep_all(&actions, launch, ack);
         if (code == 0) code = set_attributes(&attributes);
         if (code == 0)
-            code = spork__fault(SPORK__FAULT_SYSTEM) ? spork__fault_code()
-                                                     : posix_spawn(pid, file, &actions, &attributes, argv, environment);
+            code = SPORK__SYS_CODE(posix_spawn(pid, file, &actions, &attributes, argv, environment));
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
@@ -145,6 +146,16 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
     return status;
 }
 
+/* Only what it says is an answer, or that it says nothing any more: an error of the moment would have a child taken for dead that runs. */
+static ssize_t read_ack(int fd, char *text, size_t size)
+{
+    for (int attempt = 0;; attempt++) {
+        ssize_t n = SPORK__SYS(read(fd, text, size));
+        if (n >= 0 || (errno != EINTR && attempt == 100)) return n;
+        if (errno != EINTR) spork__os_sleep(1);
+    }
+}
+
 spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, size_t size)
 {
     /* Its end alone would do where the other end of the pipe is in its hands only; the look at the process itself is for the case
@@ -153,9 +164,8 @@ spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, s
     if (ready == 0) return SPORK__ACK_TIMEOUT;
     char text[512];
     ssize_t n = 0;
-    if (ready & 1 || spork__fd_wait((int)child->ack, -1, 0) != 0) do
-            n = read((int)child->ack, text, sizeof text - 1);
-        while (n < 0 && errno == EINTR);
+    if (ready & 1 || spork__fd_wait((int)child->ack, -1, 0) != 0)
+        n = read_ack((int)child->ack, text, sizeof text - 1);
     spork__os_lock(SPORK__LOCK_START); /* no fork between the two: it would copy the descriptor, but not its number */
     child->ack = spork__fd_close((int)child->ack);
     spork__os_unlock(SPORK__LOCK_START);
@@ -167,6 +177,20 @@ spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, s
 
 /* ---- the child's side ---- */
 
+/* We have another parent than the one that made us: did that one die meanwhile? Then nobody reads what we acknowledge, and the record is
+ * there. Who only inherited the variable, as a program that a child's constructors run, finds a reader, or no such descriptors. */
+static bool is_orphan(int record_fd, int ack_fd)
+{
+    struct stat about;
+    spork__block record;
+    struct pollfd ack = {.fd = ack_fd, .events = POLLOUT};
+    if (fstat(ack_fd, &about) != 0 || !S_ISFIFO(about.st_mode)) return false;
+    if (SPORK__SYS(poll(&ack, 1, 0)) != 1 || !(ack.revents & (POLLERR | POLLHUP))) return false;
+    if (spork__os_block_open(&record, record_fd, 0) != SPORK_OK) return false;
+    spork__os_block_abandon(&record, false); /* the descriptor is not ours to close, should we be wrong */
+    return true;
+}
+
 spork_status spork__os_bootstrap(spork__block *record, spork_native *ack, uint64_t *nonce)
 {
     int record_fd, ack_fd, parent;
@@ -174,7 +198,11 @@ spork_status spork__os_bootstrap(spork__block *record, spork_native *ack, uint64
     if (value == NULL) return SPORK_NOT_FOUND;
     int fields = sscanf(value, "%d:%d:%d:%" SCNx64, &record_fd, &ack_fd, &parent, nonce);
     unsetenv(variable); /* it is not for those whom this process starts */
-    if (fields != 4 || parent != (int)getppid() || spork__os_is_privileged()) return SPORK_NOT_FOUND;
+    if (fields != 4 || spork__os_is_privileged()) return SPORK_NOT_FOUND;
+    if (parent != (int)getppid()) {
+        if (is_orphan(record_fd, ack_fd)) spork__os_exit(1); /* else main() would run as if a user had called it */
+        return SPORK_NOT_FOUND;
+    }
     fcntl(record_fd, F_SETFD, FD_CLOEXEC);
     fcntl(ack_fd, F_SETFD, FD_CLOEXEC);
     *ack = ack_fd;

@@ -1,11 +1,20 @@
 #include "os.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #if SPORK_HAVE___FPURGE
 #include <stdio_ext.h>
 #endif
 
 enum { PATIENCE_MS = 1000 };
+
+FILE *spork__os_file_new(const char *path)
+{
+    int fd = spork__fd_private(spork__fd_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY));
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (file == NULL) spork__fd_close(fd);
+    return file;
+}
 
 /* fflush(NULL) and exit() hang when any thread sits in fgets(stdin); and a stream may be held by a thread that is blocked in a
  * full pipe. So: these two streams, and with a bound. */
@@ -40,6 +49,8 @@ void spork__os_drop_unwritten(void)
     fpurge(stderr);
 #endif
 }
+
+bool spork__os_lines_leave(void) { return true; }
 
 void spork__os_line_buffer(void)
 {

@@ -1,5 +1,6 @@
 #include "os.h"
 
+#include <sched.h>
 #include <time.h>
 
 uint64_t spork__os_now(void)
@@ -8,6 +9,8 @@ uint64_t spork__os_now(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+
+void spork__os_yield(void) { sched_yield(); }
 
 void spork__os_nap(void)
 {

@@ -28,12 +28,15 @@ spork_status spork__os_chime_new(spork__chime *chime)
     return SPORK_OK;
 }
 
-/* Eight bytes, as an eventfd wants it. Full: it is readable as it is. */
+spork_status spork__os_flag_new(spork__chime *flag) { return spork__os_chime_new(flag); }
+
+/* Eight bytes, as an eventfd wants it. Nothing else can go wrong but a signal, and that it is full: then it is readable as it is. */
+static ssize_t chime_write(int fd) { return write(fd, &(uint64_t){1}, sizeof(uint64_t)); }
+
 void spork__os_chime_ring(const spork__chime *chime)
 {
-    uint64_t one = 1;
     int code = errno;
-    while (chime->ring != SPORK__NO_HANDLE && write((int)chime->ring, &one, sizeof one) < 0 && errno == EINTR) {}
+    while (chime->ring != SPORK__NO_HANDLE && SPORK__SYS(chime_write((int)chime->ring)) < 0 && errno == EINTR) {}
     errno = code;
 }
 
@@ -63,7 +66,7 @@ void spork__os_wait_any(spork__wait_handle *handles, size_t count, int ms)
     }
     for (size_t i = 0; i < count; i++)
         all[i] = (struct pollfd){.fd = (int)handles[i].handle, .events = handles[i].for_writing ? POLLOUT : POLLIN};
-    int n = poll(all, (nfds_t)count, ms);
+    int n = SPORK__SYS(poll(all, (nfds_t)count, ms));
     if (n < 0 && errno != EINTR) spork__os_sleep(1);
     for (size_t i = 0; i < count && n > 0; i++) handles[i].fired = all[i].revents != 0;
     if (all != few) spork__free(all);

@@ -10,50 +10,22 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "deadline.h"
 #include "message.h"
 
 enum { BUFFER = 65536, MOST = 1 << 30 };
 
 /* ---- ends ---- */
 
-/* For this user alone: the default would let everybody read. */
-typedef struct ours {
-    SECURITY_ATTRIBUTES attributes;
-    SECURITY_DESCRIPTOR descriptor;
-    union {
-        TOKEN_USER user;
-        char room[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-    } token;
-    union {
-        ACL acl;
-        char room[sizeof(ACL) + sizeof(ACCESS_ALLOWED_ACE) + SECURITY_MAX_SID_SIZE];
-    } list;
-} ours;
-
-static bool make_ours(ours *o)
-{
-    HANDLE token;
-    DWORD size;
-    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) return false;
-    bool ok = GetTokenInformation(token, TokenUser, &o->token, sizeof o->token, &size) &&
-              InitializeAcl(&o->list.acl, sizeof o->list, ACL_REVISION) &&
-              AddAccessAllowedAce(&o->list.acl, ACL_REVISION, GENERIC_ALL, o->token.user.User.Sid) &&
-              InitializeSecurityDescriptor(&o->descriptor, SECURITY_DESCRIPTOR_REVISION) &&
-              SetSecurityDescriptorDacl(&o->descriptor, TRUE, &o->list.acl, FALSE);
-    CloseHandle(token);
-    o->attributes = (SECURITY_ATTRIBUTES){sizeof o->attributes, &o->descriptor, FALSE};
-    return ok;
-}
-
 static spork_status open_both(bool duplex, HANDLE *first, HANDLE *second)
 {
     wchar_t name[80];
-    ours o;
+    spork__ours o;
     DWORD read_by_message = PIPE_READMODE_MESSAGE;
-    if (!make_ours(&o)) return SPORK__FAIL("this user is unknown");
+    if (!spork__ours_make(&o)) return SPORK__FAIL("this user is unknown");
     swprintf(name, sizeof name / sizeof *name, L"\\\\.\\pipe\\spork-%lu-%016llx", (unsigned long)GetCurrentProcessId(),
              (unsigned long long)spork__os_nonce());
-    *first = spork__fault(SPORK__FAULT_SYSTEM)
+    *first = spork__fault_call("CreateNamedPipeW")
                  ? INVALID_HANDLE_VALUE
                  : CreateNamedPipeW(name,
                                     (duplex ? PIPE_ACCESS_DUPLEX : PIPE_ACCESS_INBOUND) | FILE_FLAG_OVERLAPPED |
@@ -73,7 +45,7 @@ static spork_status open_both(bool duplex, HANDLE *first, HANDLE *second)
 
 spork_status spork__os_channel_new(bool duplex, spork__channel ends[2])
 {
-    HANDLE first, second;
+    HANDLE first = NULL, second = NULL;
     for (int i = 0; i < 2; i++) ends[i] = SPORK__NO_CHANNEL;
     spork_status status = open_both(duplex, &first, &second);
     if (status != SPORK_OK) return status;
@@ -91,11 +63,24 @@ spork_status spork__os_channel_adopt(spork__channel *channel)
 
 void spork__os_channel_plain(spork__channel *channel) { (void)channel; }
 
+/* While one thread receives, the handle may go with what another one could not send. */
+static void hold(spork__channel *channel) { AcquireSRWLockExclusive((SRWLOCK *)&channel->guard); }
+static void let_go(spork__channel *channel) { ReleaseSRWLockExclusive((SRWLOCK *)&channel->guard); }
+_Static_assert(sizeof(SRWLOCK) == sizeof(void *), "zero is SRWLOCK_INIT");
+
+static void cancel(spork__channel *channel, bool sending, OVERLAPPED *o)
+{
+    hold(channel);
+    spork_native end = sending ? channel->out : channel->in;
+    if (end != SPORK__NO_HANDLE) CancelIoEx(spork__handle(end), o);
+    let_go(channel);
+}
+
 void spork__os_channel_close(spork__channel *channel)
 {
     DWORD got;
     if (channel->pending != NULL) {
-        CancelIoEx(spork__handle(channel->in), channel->pending);
+        cancel(channel, false, channel->pending);
         GetOverlappedResult(spork__handle(channel->in), channel->pending, &got, TRUE);
         spork__free(channel->pending);
     }
@@ -114,16 +99,21 @@ static bool make_event(spork_native *event)
     return *event != SPORK__NO_HANDLE;
 }
 
-/* Waits for one that has begun. The system's code; ERROR_OPERATION_ABORTED: the time was over. */
-static DWORD finish(HANDLE pipe, OVERLAPPED *o, BOOL done, DWORD *moved, int timeout_ms)
+/* Waits for one that has begun. The system's code; ERROR_OPERATION_ABORTED: the time was over; ERROR_RETRY: somebody else has ended it:
+ * the system with the thread that had begun it, or another thread with the whole end. */
+static DWORD finish(spork__channel *channel, bool sending, OVERLAPPED *o, BOOL done, DWORD *moved, int timeout_ms)
 {
     DWORD code = done ? ERROR_SUCCESS : GetLastError();
+    bool in_time = true;
     if (code == ERROR_IO_PENDING) {
-        DWORD ms = timeout_ms < 0 ? INFINITE : (DWORD)timeout_ms;
-        if (WaitForSingleObject(o->hEvent, ms) != WAIT_OBJECT_0) CancelIoEx(pipe, o);
+        in_time = WaitForSingleObject(o->hEvent, timeout_ms < 0 ? INFINITE : (DWORD)timeout_ms) == WAIT_OBJECT_0;
+        if (!in_time) cancel(channel, sending, o);
     } else if (code != ERROR_SUCCESS && code != ERROR_MORE_DATA)
         return code;
-    return GetOverlappedResult(pipe, o, moved, TRUE) ? ERROR_SUCCESS : GetLastError(); /* it may have succeeded still */
+    /* It may have succeeded still. The handle is for those without an event only. */
+    code = GetOverlappedResult(spork__handle(sending ? channel->out : channel->in), o, moved, TRUE) ? ERROR_SUCCESS
+                                                                                                    : GetLastError();
+    return code == ERROR_OPERATION_ABORTED && in_time ? ERROR_RETRY : code;
 }
 
 static bool is_end(DWORD code)
@@ -179,7 +169,7 @@ spork_status spork__os_channel_unwrap(spork__message *m, size_t *begin)
         return spork__fail(SPORK_BAD_MESSAGE, "a message with damaged handles");
     *begin = envelope_size(e.count);
     if (m->handle_count > 0) return SPORK_OK; /* taken already, when it could not be decoded */
-    HANDLE sender = spork__os_process_alive((int)e.pid, e.start) ? OpenProcess(PROCESS_DUP_HANDLE, FALSE, e.pid) : NULL;
+    HANDLE sender = spork__process_open((int)e.pid, e.start, PROCESS_DUP_HANDLE);
     bool ok = sender != NULL;
     for (uint32_t i = 0; i < e.count && ok; i++) {
         uint64_t there;
@@ -198,6 +188,19 @@ spork_status spork__os_channel_unwrap(spork__message *m, size_t *begin)
 
 /* ---- sending ---- */
 
+/* The receiver gets the end instead of waiting for the rest. A thread of ours that receives from a duplex end is woken, and finds none. */
+static void break_off(spork__channel *channel)
+{
+    spork__os_lock(SPORK__LOCK_START);
+    hold(channel);
+    CancelIoEx(spork__handle(channel->out), NULL);
+    spork__os_handle_close(channel->out);
+    if (channel->in == channel->out) channel->in = SPORK__NO_HANDLE;
+    channel->out = SPORK__NO_HANDLE;
+    let_go(channel);
+    spork__os_unlock(SPORK__LOCK_START);
+}
+
 static spork_status send_whole(spork__channel *channel, const void *data, size_t size, int timeout_ms)
 {
     HANDLE pipe = spork__handle(channel->out);
@@ -208,16 +211,20 @@ static spork_status send_whole(spork__channel *channel, const void *data, size_t
     memset(&o, 0, sizeof o);
     o.hEvent = spork__handle(channel->out_event);
     BOOL done = SPORK__SYS(WriteFile(pipe, data, (DWORD)size, NULL, &o));
-    DWORD code = finish(pipe, &o, done, &sent, timeout_ms);
+    DWORD code = finish(channel, true, &o, done, &sent, timeout_ms);
     if (code == ERROR_SUCCESS) return SPORK_OK;
     if (is_end(code)) return spork__fail(SPORK_CLOSED, "nobody can receive any more");
-    if (code != ERROR_OPERATION_ABORTED) return spork__fail_os(code, "nothing was sent");
-    if (size <= BUFFER) return spork__fail(SPORK_TIMEOUT, "nobody received anything for %d ms", timeout_ms);
-    spork__os_lock(SPORK__LOCK_START);
-    spork__os_channel_close(channel); /* the receiver gets the end instead of waiting for the rest */
-    spork__os_unlock(SPORK__LOCK_START);
-    return spork__fail(SPORK_BROKEN, "a message of %zu bytes was not sent in %d ms, but perhaps in part", size,
-                       timeout_ms);
+    if (size <= BUFFER)
+        return code == ERROR_OPERATION_ABORTED
+                   ? spork__fail(SPORK_TIMEOUT, "nobody received anything for %d ms", timeout_ms)
+                   : spork__fail_os(code, "nothing was sent");
+    /* A read that waited has its beginning perhaps, also where the system had no memory for the rest. */
+    break_off(channel);
+    if (code == ERROR_OPERATION_ABORTED)
+        return spork__fail(SPORK_BROKEN, "a message of %zu bytes was not sent in %d ms, but perhaps in part", size,
+                           timeout_ms);
+    return spork__fail(SPORK_BROKEN, "a message of %zu bytes could not be sent, but perhaps in part (error %lu)", size,
+                       (unsigned long)code);
 }
 
 spork_status spork__os_channel_send(spork__channel *channel, const void *data, size_t size, const spork_native *handles,
@@ -242,11 +249,26 @@ spork_status spork__os_channel_send(spork__channel *channel, const void *data, s
 /* Begins a read into the room that is there. */
 static BOOL begin_read(spork__channel *channel, spork__message *m, OVERLAPPED *o)
 {
-    size_t room = m->room - m->have;
+    const DWORD room = (DWORD)(m->room - m->have < MOST ? m->room - m->have : MOST);
     memset(o, 0, sizeof *o);
     o->hEvent = spork__handle(channel->in_event);
-    return SPORK__SYS(
-        ReadFile(spork__handle(channel->in), m->data + m->have, (DWORD)(room < MOST ? room : MOST), NULL, o));
+    hold(channel);
+    SetLastError(ERROR_BROKEN_PIPE);
+    BOOL done = channel->in != SPORK__NO_HANDLE &&
+                SPORK__SYS(ReadFile(spork__handle(channel->in), m->data + m->have, room, NULL, o));
+    let_go(channel); /* which leaves the error as it is */
+    return done;
+}
+
+/* How much of a message is still there. */
+static DWORD left_of_it(spork__channel *channel)
+{
+    DWORD left = 0;
+    hold(channel);
+    bool known = channel->in != SPORK__NO_HANDLE &&
+                 PeekNamedPipe(spork__handle(channel->in), NULL, 0, NULL, NULL, &left) && left > 0;
+    let_go(channel);
+    return known ? left : BUFFER;
 }
 
 /* A read, or the rest of one that was begun earlier. ERROR_MORE_DATA: the message goes on. */
@@ -256,10 +278,10 @@ static DWORD read_some(spork__channel *channel, spork__message *m, int timeout_m
     DWORD got = 0, code;
     if (begun == NULL) {
         BOOL done = begin_read(channel, m, o);
-        code = finish(spork__handle(channel->in), o, done, &got, timeout_ms);
+        code = finish(channel, false, o, done, &got, timeout_ms);
     } else {
         SetLastError(ERROR_IO_PENDING);
-        code = finish(spork__handle(channel->in), o, FALSE, &got, timeout_ms);
+        code = finish(channel, false, o, FALSE, &got, timeout_ms);
         channel->pending = NULL;
         spork__free(begun);
     }
@@ -267,41 +289,47 @@ static DWORD read_some(spork__channel *channel, spork__message *m, int timeout_m
     return code;
 }
 
-static spork_status receive_message(spork__channel *channel, spork__message *m, int timeout_ms)
+/* A message, or what came of it in that time. The system's code. */
+static DWORD read_all(spork__channel *channel, spork__message *m, spork__deadline *d)
 {
-    if (!make_event(&channel->in_event)) return SPORK__FAIL("no event");
-    if (channel->pending != NULL && m->lent) return spork__fail(SPORK_INTERNAL, "a read is under way elsewhere");
-    /* A lent buffer that is small would often end in the middle of a message, and then have to be copied. */
-    spork_status status =
-        m->data == NULL || (m->lent && m->room < BUFFER) ? spork__message_reserve(m, BUFFER) : SPORK_OK;
-    while (status == SPORK_OK) {
-        DWORD code = read_some(channel, m, timeout_ms), left = 0;
-        if (code == ERROR_SUCCESS) break;
-        if (code == ERROR_MORE_DATA) { /* its rest is there, or coming at once: it is one write */
-            if (!PeekNamedPipe(spork__handle(channel->in), NULL, 0, NULL, NULL, &left) || left == 0) left = BUFFER;
-            status = spork__message_reserve(m, m->have + left);
-            timeout_ms = SPORK_FOREVER;
-        } else if (is_end(code)) {
-            status = spork__fail(SPORK_CLOSED, "no more will come");
-        } else if (code == ERROR_OPERATION_ABORTED) {
-            status = spork__fail(SPORK_TIMEOUT, "no message came in %d ms", timeout_ms);
-        } else
-            status = spork__fail_os(code, "nothing can be received");
+    DWORD code;
+    while ((code = read_some(channel, m, spork__deadline_left(d))) == ERROR_MORE_DATA || code == ERROR_RETRY) {
+        /* Its rest is there, as it is one write; unless that was broken off. */
+        if (code == ERROR_MORE_DATA && spork__message_reserve(m, m->have + left_of_it(channel)) != SPORK_OK)
+            return ERROR_NOT_ENOUGH_MEMORY;
     }
-    return status;
+    if (code == ERROR_SUCCESS) {
+        m->size = m->have;
+        m->known = m->whole = true;
+    } else if (is_end(code)) {
+        spork__message_drop(m);
+        m->ended = true;
+    }
+    return code;
+}
+
+/* Some room to read into: a read of no bytes would end a message that goes on. A lent buffer that is small would often end in the
+ * middle of a message, and then have to be copied. */
+static spork_status make_room(spork__channel *channel, spork__message *m)
+{
+    if (m->data == NULL || (m->lent && m->room < BUFFER)) return spork__message_reserve(m, BUFFER);
+    if (channel->pending != NULL || m->have < m->room) return SPORK_OK;
+    return spork__message_reserve(m, m->have + left_of_it(channel));
 }
 
 spork_status spork__os_channel_receive(spork__channel *channel, spork__message *m, int timeout_ms)
 {
-    spork_status status = receive_message(channel, m, timeout_ms);
-    if (status == SPORK_OK) {
-        m->size = m->have;
-        m->known = m->whole = true;
-    } else if (status == SPORK_CLOSED) {
-        spork__message_drop(m);
-        m->ended = true;
-    }
-    return status;
+    spork__deadline d = {.timeout_ms = timeout_ms};
+    if (!make_event(&channel->in_event)) return SPORK__FAIL("no event");
+    if (channel->pending != NULL && m->lent) return spork__fail(SPORK_INTERNAL, "a read is under way elsewhere");
+    spork_status status = make_room(channel, m);
+    if (status != SPORK_OK) return status;
+    DWORD code = read_all(channel, m, &d);
+    if (code == ERROR_SUCCESS) return SPORK_OK;
+    if (code == ERROR_NOT_ENOUGH_MEMORY) return spork__fail(SPORK_NO_MEMORY, "no memory for the rest of a message");
+    if (code == ERROR_OPERATION_ABORTED) return spork__fail(SPORK_TIMEOUT, "no message came in %d ms", timeout_ms);
+    return is_end(code) ? spork__fail(SPORK_CLOSED, "no more will come")
+                        : spork__fail_os(code, "nothing can be received");
 }
 
 bool spork__os_channel_ready(spork__channel *channel, spork__message *m, bool sending)
@@ -333,7 +361,8 @@ spork_native spork__os_channel_handle(spork__channel *channel, spork__message *m
 
 void spork__os_channel_settle(spork__channel *channel, spork__message *m)
 {
-    if (channel->pending != NULL) spork__os_channel_receive(channel, m, 0);
+    spork__deadline none = {.timeout_ms = 0};
+    if (channel->pending != NULL) read_all(channel, m, &none);
 }
 
 spork_status spork__os_channel_poll(spork__channel *channel, spork__message *m, int timeout_ms)

@@ -34,12 +34,16 @@ void spork__crash_install(void)
     SetUnhandledExceptionFilter(on_unhandled);
     AddVectoredExceptionHandler(1, on_any);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) signal(numbers[i], on_signal);
+    SetConsoleCtrlHandler(NULL, FALSE); /* a worker ignores Ctrl-C, and its children would have that from it */
 }
 
 static void CALLBACK on_interrupt(void *unused, BOOLEAN timed_out)
 {
     (void)unused, (void)timed_out;
-    raise(SIGINT);
+    void (*handler)(int) = signal(SIGINT, on_signal);
+    signal(SIGINT, handler); /* it stays, as on POSIX: raise() would take it away */
+    if (handler == SIG_IGN) return;
+    (handler == SIG_DFL || handler == SIG_ERR ? on_signal : handler)(SIGINT);
 }
 
 void spork__interrupt_watch(HANDLE event)

@@ -20,6 +20,14 @@ bool spork__os_forkserver_claim(void *control, uint32_t sequence)
     return false;
 }
 
+spork_status spork__os_nursery_new(const spork__launch *launch,
+                                   void (*main)(void *record, size_t size, spork_native ack), spork__nursery **nursery)
+{
+    (void)main, (void)nursery;
+    return spork__fail(SPORK_UNSUPPORTED, "%s: Windows has no fork", launch->name);
+}
+void spork__os_nursery_free(spork__nursery *nursery) { (void)nursery; }
+
 void spork__os_forkserver_stop(void) {}
 void spork__os_forkserver_forget(void) {}
 int spork__os_forkserver_pid(void) { return 0; }

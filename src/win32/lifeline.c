@@ -21,7 +21,7 @@ static spork_status new_job(JOBOBJECT_EXTENDED_LIMIT_INFORMATION *limits, HANDLE
     return SPORK_OK;
 }
 
-spork_status spork__job(HANDLE *job)
+spork_status spork__children_job(HANDLE *job)
 {
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
     memset(&limits, 0, sizeof limits);
@@ -39,11 +39,12 @@ spork_status spork__job_with_limits(const spork__limits *wanted, HANDLE *job)
     limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_BREAKAWAY_OK;
     if (wanted->max_memory != 0) {
         limits.BasicLimitInformation.LimitFlags |= JOB_OBJECT_LIMIT_PROCESS_MEMORY;
-        limits.ProcessMemoryLimit = (SIZE_T)wanted->max_memory;
+        limits.ProcessMemoryLimit = (SIZE_T)(wanted->max_memory < SIZE_MAX ? wanted->max_memory : SIZE_MAX);
     }
     if (wanted->max_cpu_ms != 0) {
         limits.BasicLimitInformation.LimitFlags |= JOB_OBJECT_LIMIT_PROCESS_TIME;
-        limits.BasicLimitInformation.PerProcessUserTimeLimit.QuadPart = (LONGLONG)wanted->max_cpu_ms * 10000;
+        limits.BasicLimitInformation.PerProcessUserTimeLimit.QuadPart =
+            (LONGLONG)(wanted->max_cpu_ms < INT64_MAX / 10000 ? wanted->max_cpu_ms : INT64_MAX / 10000) * 10000;
     }
     return wanted->max_memory == 0 && wanted->max_cpu_ms == 0 ? SPORK_OK : new_job(&limits, job);
 }

@@ -39,6 +39,9 @@ spork_status spork__os_block_new_growing(spork__block *block, size_t size)
     return new_block(block, size, SEC_RESERVE);
 }
 
+/* The system keeps a word for each page of it. */
+size_t spork__os_block_spacious(void) { return (size_t)1 << (sizeof(size_t) > 4 ? 32 : 28); }
+
 /* One view's commitment is the section's: all views see it. */
 spork_status spork__os_block_commit(const spork__block *block, size_t offset, size_t size)
 {
@@ -47,13 +50,32 @@ spork_status spork__os_block_commit(const spork__block *block, size_t offset, si
     return SPORK__FAIL("no memory for %zu bytes more of a shared block", size);
 }
 
+/* The system itself counts what it has promised, and refuses more. */
+spork_status spork__os_block_afford(size_t size)
+{
+    (void)size;
+    return SPORK_OK;
+}
+
+/* Of a growing block what has memory and what has none are regions of their own. */
+size_t spork__os_block_committed(const spork__block *block)
+{
+    MEMORY_BASIC_INFORMATION about;
+    size_t bytes = 0;
+    for (size_t at = 0; at < block->size; at += about.RegionSize) {
+        if (VirtualQuery((char *)block->data + at, &about, sizeof about) == 0) return block->size;
+        if (about.State == MEM_COMMIT) bytes += about.RegionSize;
+    }
+    return bytes < block->size ? bytes : block->size;
+}
+
 spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size)
 {
     MEMORY_BASIC_INFORMATION about;
     *block = (spork__block){.handle = SPORK__NO_HANDLE};
     void *data = SPORK__SYS_HANDLE(MapViewOfFile(spork__handle(handle), FILE_MAP_WRITE, 0, 0, 0));
     if (data == NULL) return SPORK__FAIL("a shared block cannot be mapped");
-    size_t real = 0; /* of a growing block what has memory and what has none are regions of their own */
+    size_t real = 0; /* regions, as above */
     while (VirtualQuery((char *)data + real, &about, sizeof about) != 0 && about.AllocationBase == data)
         real += about.RegionSize;
     if (real == 0 || real < size) {
@@ -94,12 +116,14 @@ spork_status spork__os_fork_wiped_page(void **page, bool *wiped)
 spork_status spork__pipe_overlapped(HANDLE *read_end, HANDLE *write_end)
 {
     wchar_t name[80];
+    spork__ours o;
+    if (!spork__ours_make(&o)) return SPORK__FAIL("this user is unknown");
     swprintf(name, sizeof name / sizeof *name, L"\\\\.\\pipe\\spork-%lu-%016llx", (unsigned long)GetCurrentProcessId(),
              (unsigned long long)spork__os_nonce());
-    HANDLE in = spork__fault(SPORK__FAULT_SYSTEM)
+    HANDLE in = spork__fault_call("CreateNamedPipeW")
                     ? INVALID_HANDLE_VALUE
                     : CreateNamedPipeW(name, PIPE_ACCESS_INBOUND | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
-                                       PIPE_TYPE_BYTE | PIPE_REJECT_REMOTE_CLIENTS, 1, 4096, 4096, 0, NULL);
+                                       PIPE_TYPE_BYTE | PIPE_REJECT_REMOTE_CLIENTS, 1, 4096, 4096, 0, &o.attributes);
     if (in == INVALID_HANDLE_VALUE) return SPORK__FAIL("no pipe");
     HANDLE out = CreateFileW(name, GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
     if (out == INVALID_HANDLE_VALUE) {

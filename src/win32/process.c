@@ -31,6 +31,8 @@ spork_status spork__os_adopt(const spork__adopt *adopt)
     return SPORK_OK;
 }
 
+void spork__os_ignore_interrupts(void) { SetConsoleCtrlHandler(NULL, TRUE); }
+
 /* ---- the running child ---- */
 
 spork_status spork__os_wait(const spork__child *child, int timeout_ms)
@@ -63,7 +65,8 @@ static int decode(DWORD code, bool limited)
         break;
     default: break;
     }
-    return code >= 0x80000000u ? SPORK_EXIT_UNKNOWN : (int)(code & 0xFF);
+    /* exit(-1) and its like are a program's; what else begins so is the system's. */
+    return code >= 0x80000000u && code < 0xFFFFFF00u ? SPORK_EXIT_UNKNOWN : (int)(code & 0xFF);
 }
 
 spork_status spork__os_reap(spork__child *child, spork__end *end)
@@ -76,9 +79,9 @@ spork_status spork__os_reap(spork__child *child, spork__end *end)
     end->exitcode = SPORK_RUNNING;
     if (WaitForSingleObject(process, 0) == WAIT_TIMEOUT)
         return SPORK_TIMEOUT; /* 259 is a legal exit code: not by that */
-    if (!GetExitCodeProcess(process, &code)) code = 0xFFFFFFFF;
+    bool known = GetExitCodeProcess(process, &code);
     end->native = code;
-    end->exitcode = decode(code, child->job != SPORK__NO_HANDLE);
+    end->exitcode = known ? decode(code, child->job != SPORK__NO_HANDLE) : SPORK_EXIT_UNKNOWN;
     if (GetProcessTimes(process, &created, &exited, &kernel, &user)) {
         uint64_t ticks = ((uint64_t)kernel.dwHighDateTime << 32) + kernel.dwLowDateTime +
                          ((uint64_t)user.dwHighDateTime << 32) + user.dwLowDateTime;

@@ -73,6 +73,8 @@ void spork__os_kill_self(void)
     for (;;) Sleep(INFINITE);
 }
 
+void spork__os_stop_self(void) { SuspendThread(GetCurrentThread()); }
+
 void spork__os_exit_hooks(bool forked) { (void)forked; }
 uint64_t spork__os_surroundings(void) { return 0; } /* only fork servers live long enough to be outdated */
 
@@ -96,6 +98,7 @@ spork_status spork__os_status(int64_t code)
     case ERROR_COMMITMENT_LIMIT:
     case ERROR_NO_SYSTEM_RESOURCES:
     case ERROR_TOO_MANY_OPEN_FILES:
+    case ERROR_MAX_THRDS_REACHED:
     case ERROR_DISK_FULL: return SPORK_NO_SPACE;
     case ERROR_ACCESS_DENIED: return SPORK_DENIED;
     case ERROR_FILE_NOT_FOUND:

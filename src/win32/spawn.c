@@ -20,6 +20,7 @@
 #endif
 
 static const wchar_t variable[] = L"SPORK_BOOTSTRAP";
+static bool is_child;
 
 /* ---- the parent's side ---- */
 
@@ -152,10 +153,14 @@ static wchar_t *make_environment(const wchar_t *ours)
     return block;
 }
 
-static bool in_a_job(void)
+/* In the job of a parent that is Spork's, which lets go. Who else has put us into one (a supervisor, a build) may not, and its job does not
+ * end with us. */
+static bool can_break_away(void)
 {
-    BOOL inside = FALSE;
-    return IsProcessInJob(GetCurrentProcess(), NULL, &inside) && inside;
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION job;
+    memset(&job, 0, sizeof job);
+    return is_child && QueryInformationJobObject(NULL, JobObjectExtendedLimitInformation, &job, sizeof job, NULL) &&
+           (job.BasicLimitInformation.LimitFlags & JOB_OBJECT_LIMIT_BREAKAWAY_OK) != 0;
 }
 
 static spork_status create(creation *c, const spork__launch *launch, PROCESS_INFORMATION *made)
@@ -180,7 +185,7 @@ static spork_status create(creation *c, const spork__launch *launch, PROCESS_INF
     DWORD flags = EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT;
     if (GetConsoleWindow() == NULL)
         flags |= CREATE_NO_WINDOW; /* else a console child of a window program would flash one */
-    if (launch->outlive_parent && in_a_job()) flags |= CREATE_BREAKAWAY_FROM_JOB; /* our parent's, which allows it */
+    if (launch->outlive_parent && can_break_away()) flags |= CREATE_BREAKAWAY_FROM_JOB;
     BOOL ok = SPORK__SYS(
         CreateProcessW(path, command, NULL, NULL, TRUE, flags, environment, NULL, &startup.StartupInfo, made));
     spork_status status = ok ? SPORK_OK : SPORK__FAIL("%s cannot be started", file);
@@ -198,7 +203,7 @@ static spork_status spawn(const spork__launch *launch, HANDLE ack, HANDLE interr
     c.list = spork__alloc(room * sizeof *c.list, "a child's handles");
     c.was_inheritable = spork__alloc(room * sizeof *c.was_inheritable, "a child's handles");
     spork_status status = c.list == NULL || c.was_inheritable == NULL ? SPORK_NO_MEMORY : SPORK_OK;
-    if (status == SPORK_OK && !launch->outlive_parent && (status = spork__job(&c.jobs[0])) == SPORK_OK) job_count++;
+    if (status == SPORK_OK && !launch->outlive_parent && (status = spork__children_job(&c.jobs[0])) == SPORK_OK) job_count++;
     if (limit_job != NULL) c.jobs[job_count++] = limit_job;
     if (status == SPORK_OK) status = duplicate_all(&c, launch, ack, interrupt);
     if (status == SPORK_OK) status = lend(&c, launch);
@@ -283,6 +288,7 @@ spork_status spork__os_bootstrap(spork__block *record, spork_native *ack, uint64
     SetEnvironmentVariableW(variable, NULL); /* it is not for those whom this process starts */
     _wputenv(L"SPORK_BOOTSTRAP=");           /* the C library has a copy */
     if (fields != 5 || parent != (unsigned long)spork__os_getppid()) return SPORK_NOT_FOUND;
+    is_child = true;
     spork__crash_install();
     SetHandleInformation((HANDLE)(uintptr_t)record_handle, HANDLE_FLAG_INHERIT, 0);
     SetHandleInformation((HANDLE)(uintptr_t)interrupt, HANDLE_FLAG_INHERIT, 0);

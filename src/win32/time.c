@@ -9,6 +9,8 @@ uint64_t spork__os_now(void)
     return c / f * 1000000000u + c % f * 1000000000u / f;
 }
 
+void spork__os_yield(void) { SwitchToThread(); }
+
 void spork__os_nap(void) { Sleep(0); }
 
 void spork__os_sleep(int ms)

@@ -9,9 +9,29 @@ spork_status spork__os_chime_new(spork__chime *chime)
     *chime = (spork__chime){SPORK__NO_HANDLE, SPORK__NO_HANDLE};
     return SPORK_OK;
 }
-void spork__os_chime_ring(const spork__chime *chime) { (void)chime; }
-void spork__os_chime_quiet(const spork__chime *chime) { (void)chime; }
-void spork__os_chime_close(spork__chime *chime) { (void)chime; }
+
+spork_status spork__os_flag_new(spork__chime *flag)
+{
+    HANDLE event = SPORK__SYS_HANDLE(CreateEventW(NULL, TRUE, FALSE, NULL));
+    flag->wait = flag->ring = spork__native(event);
+    return event != NULL ? SPORK_OK : SPORK__FAIL("no event");
+}
+
+void spork__os_chime_ring(const spork__chime *chime)
+{
+    if (chime->ring != SPORK__NO_HANDLE) SetEvent(spork__handle(chime->ring));
+}
+
+void spork__os_chime_quiet(const spork__chime *chime)
+{
+    if (chime->wait != SPORK__NO_HANDLE) ResetEvent(spork__handle(chime->wait));
+}
+
+void spork__os_chime_close(spork__chime *chime)
+{
+    spork__os_handle_close(chime->wait);
+    *chime = (spork__chime){SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+}
 
 typedef struct one_of_many {
     HANDLE wait, event;

@@ -19,7 +19,7 @@
 
 static basics_sight look(void)
 {
-    basics_sight sight = {spork_getpid(), basics_system_pid(), spork_getppid(), spork_time()};
+    basics_sight sight = {spork_getpid(), basics_system_pid(), spork_getppid(), 0, spork_time()};
     return sight;
 }
 
@@ -236,3 +236,5 @@ int basics_fork_and_start(int code)
 }
 
 #endif
+
+spork_status harness_set_start_method(int number) { return spork_set_start_method((spork_start_method)number); }

@@ -13,7 +13,7 @@ extern "C" {
 /* (writer) Writes what it sees as a basics_sight. */
 int basics_look(const spork_args *args);
 typedef struct basics_sight {
-    int pid, system_pid, parent;
+    int pid, system_pid, parent, unused; /* written as a whole: nothing is between them */
     double time;
 } basics_sight;
 

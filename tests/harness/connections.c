@@ -399,8 +399,11 @@ int connections_no_descriptors(const spork_args *args)
     if (one_way != SPORK_NO_SPACE || r != NULL || w != NULL) return wrong(4, "pipe at the limit");
     r = a, w = b;
     if (spork_pipe_duplex(&r, &w) != SPORK_NO_SPACE || r != NULL || w != NULL) return wrong(5, "duplex at the limit");
-    if (spork_connection_recv(b, &message, 1000) == SPORK_OK || message != NULL || spork_error()[0] == 0)
+    if (spork_connection_recv(b, &message, 1000) != SPORK_NO_SPACE || message != NULL || spork_error()[0] == 0)
         return wrong(6, "an object at the limit");
+    if (spork_connection_send(a, spork_pack(2), WAIT_MS) != SPORK_OK) return wrong(9, "send");
+    if (spork_connection_recv(b, &message, WAIT_MS) != SPORK_OK) return wrong(10, "the next message");
+    spork_args_free(message);
     setrlimit(RLIMIT_NOFILE, &limit);
     if (spork_pipe(&r, &w) != SPORK_OK) return wrong(7, "pipe");
     spork_connection_free(writer);

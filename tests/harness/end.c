@@ -44,8 +44,9 @@ static spork_status give(spork__object *object, unsigned flags, spork__parcel *p
 
 static harness_end *new_end(spork_native native);
 
-static spork_status take(const spork__parcel *parcel, spork__object **object)
+static spork_status take(const spork__kind *of, const spork__parcel *parcel, spork__object **object)
 {
+    (void)of;
     if (parcel->handle_count != 1 || parcel->size != 4 || memcmp(parcel->bytes, "end", 4) != 0)
         return spork__fail(SPORK_BAD_MESSAGE, "a damaged end");
     *object = &new_end(parcel->handles[0])->object;
@@ -150,7 +151,7 @@ bool harness_pipe(harness_end **reader, harness_end **writer)
 {
     int ends[2];
     know();
-    if (pipe2(ends, O_CLOEXEC) != 0) return false;
+    if (!harness_pipe_made(ends)) return false;
     *reader = new_end(ends[0]);
     *writer = new_end(ends[1]);
     return true;

@@ -1,6 +1,5 @@
 #include "grounds.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +19,8 @@ typedef struct ground {
     uint64_t one, other;                   /* alike but in there */
     _Alignas(128) _Atomic uint64_t made, taken;
     _Atomic bool stop;
-    _Atomic long work[WORKERS], owner_died, violations;
-    char first[200];
+    _Atomic long work[WORKERS], owner_died;
+    tally_ledger faults;
 } ground;
 
 /* A process' view of it. */
@@ -47,15 +46,6 @@ static bool look_at(view *v, bool make)
                               .size = ROOM,
                               .berth = v->arena_berth};
     return spork__arena_open(&v->arena, make) == SPORK_OK;
-}
-
-static void violation(view *v, const char *format, ...)
-{
-    va_list args;
-    if (atomic_fetch_add(&v->ground->violations, 1) > 0) return;
-    va_start(args, format);
-    vsnprintf(v->ground->first, sizeof v->ground->first, format, args);
-    va_end(args);
 }
 
 static unsigned next_random(view *v)
@@ -86,30 +76,34 @@ static void work_locked(view *v)
     spork_status status = spork__robust_acquire(&g->lock, v->lock_berth, timeout_ms);
     if (status == SPORK_TIMEOUT && timeout_ms >= 0) return;
     if (status != SPORK_OK && status != SPORK_OWNER_DIED) {
-        violation(v, "acquire: %s, %s", spork_status_name(status), spork_error());
+        tally_fault_add(&v->ground->faults, TALLY_WRONG, "acquire: %s, %s", spork_status_name(status), spork_error());
         return;
     }
     uint32_t inside = atomic_load(&g->inside);
     if (status == SPORK_OWNER_DIED) {
         atomic_fetch_add(&g->owner_died, 1);
-        if (inside != 0 && spork__tree_alive(inside)) violation(v, "the lock was taken from a living owner");
+        if (inside != 0 && spork__tree_alive(inside))
+            tally_fault_add(&v->ground->faults, TALLY_DUPLICATED, "the lock was taken from a living owner");
         g->other = g->one;
     } else if (inside != 0) {
-        violation(v, spork__tree_alive(inside) ? "two have the lock" : "a death was not told");
+        bool two = spork__tree_alive(inside);
+        tally_fault_add(&v->ground->faults, two ? TALLY_DUPLICATED : TALLY_TORN,
+                        two ? "two have the lock" : "a death was not told");
     } else if (g->one != g->other) {
-        violation(v, "what the last owner wrote is not seen");
+        tally_fault_add(&v->ground->faults, TALLY_TORN, "what the last owner wrote is not seen");
     }
     atomic_store(&g->inside, me);
     g->one++;
     dawdle(v);
     g->other++;
-    if (atomic_load(&g->inside) != me) violation(v, "another came in");
+    if (atomic_load(&g->inside) != me) tally_fault_add(&v->ground->faults, TALLY_DUPLICATED, "another came in");
     atomic_store(&g->inside, 0);
-    if (spork__robust_release(&g->lock, v->lock_berth) != SPORK_OK) violation(v, "the lock was lost while it was held");
+    if (spork__robust_release(&g->lock, v->lock_berth) != SPORK_OK)
+        tally_fault_add(&v->ground->faults, TALLY_WRONG, "the lock was lost while it was held");
     atomic_fetch_add(&g->work[v->index], 1);
     dawdle(v); /* outside */
     if (next_random(v) % 64 == 0 && spork__robust_release(&g->lock, v->lock_berth) == SPORK_OK)
-        violation(v, "a lock was released that was not held");
+        tally_fault_add(&v->ground->faults, TALLY_WRONG, "a lock was released that was not held");
 }
 
 static spork__ear ear_at(spork_native berth) { return (spork__ear){berth, {SPORK__NO_HANDLE, SPORK__NO_HANDLE}}; }
@@ -163,7 +157,7 @@ static void work_with_room(view *v)
     }
     unsigned char *at = status == SPORK_OK ? spork__arena_data(&v->arena, extent, &size) : NULL;
     if (at == NULL || size < wanted) {
-        violation(v, "take: %s, %s", spork_status_name(status), spork_error());
+        tally_fault_add(&v->ground->faults, TALLY_WRONG, "take: %s, %s", spork_status_name(status), spork_error());
         return;
     }
     unsigned char pattern = (unsigned char)(next_random(v) | 1);
@@ -171,10 +165,11 @@ static void work_with_room(view *v)
     dawdle(v);
     for (size_t i = 0; i < size; i++)
         if (at[i] != pattern) {
-            violation(v, "two have byte %zu of extent %u", i, extent);
+            tally_fault_add(&v->ground->faults, TALLY_TORN, "two have byte %zu of extent %u", i, extent);
             break;
         }
-    if (!spork__arena_free(&v->arena, extent, me)) violation(v, "an extent was lost while it was held");
+    if (!spork__arena_free(&v->arena, extent, me))
+        tally_fault_add(&v->ground->faults, TALLY_WRONG, "an extent was lost while it was held");
     atomic_fetch_add(&v->ground->work[v->index], 1);
 }
 
@@ -252,6 +247,7 @@ static bool look_after(storm *s, int index)
     if (code != -9) {
         snprintf(s->result.first, sizeof s->result.first, "a worker ended with %d", code);
         s->result.violations++;
+        s->result.faults[TALLY_WRONG]++;
         return false;
     }
     s->result.deaths++;
@@ -295,7 +291,7 @@ static void rage(storm *s)
     for (int i = 0; i < s->plan->workers; i++)
         if (!start_worker(s, i)) return;
     while (s->result.deaths < s->plan->deaths && s->result.violations == 0 &&
-           atomic_load(&s->v.ground->violations) == 0) {
+           atomic_load(&s->v.ground->faults.total) == 0) {
         if (!all_get_on(s)) {
             s->result.stuck = true;
             return;
@@ -334,8 +330,11 @@ static void take_stock(storm *s)
     if (spork__arena_used(&s->v.arena, &bytes) != 0) s->result.left_over = true;
     for (int i = 0; i < WORKERS; i++) s->result.work += atomic_load(&g->work[i]);
     s->result.owner_died = atomic_load(&g->owner_died);
-    if (s->result.violations == 0) memcpy(s->result.first, g->first, sizeof g->first);
-    s->result.violations += atomic_load(&g->violations);
+    if (s->result.violations == 0) memcpy(s->result.first, g->faults.first, sizeof g->faults.first);
+    s->result.violations += atomic_load(&g->faults.total);
+    for (int f = 0; f < TALLY_FAULTS; f++) s->result.faults[f] += atomic_load(&g->faults.counts[f]);
+    s->result.faults[TALLY_HUNG] += s->result.stuck;
+    s->result.faults[TALLY_LEAKED] += s->result.left_over;
 }
 
 ground_result ground_storm(const ground_plan *plan)

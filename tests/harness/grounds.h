@@ -5,6 +5,7 @@
 
 #include "fault.h"
 #include "harness.h"
+#include "tally.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,14 +24,14 @@ typedef struct ground_plan {
 } ground_plan;
 
 typedef struct ground_result {
-    bool stuck;            /* somebody did not get on for that long */
-    bool left_over;        /* at the end the lock could not be had, or extents of the dead stayed */
-    int deaths;            /* as told by exit codes */
-    int at[SPORK__POINTS]; /* of those, at each point */
-    long work;             /* what was done, in all */
-    long owner_died;       /* how often a lock's new owner was told */
-    long violations;
-    char first[200]; /* what the first of them was */
+    bool stuck;                            /* somebody did not get on for that long */
+    bool left_over;                        /* at the end the lock could not be had, or extents of the dead stayed */
+    int deaths;                            /* as told by exit codes */
+    int at[SPORK__POINTS];                 /* of those, at each point */
+    long work;                             /* what was done, in all */
+    long owner_died;                       /* how often a lock's new owner was told */
+    long violations, faults[TALLY_FAULTS]; /* all, and of each kind, with the above */
+    char first[200];                       /* what the first of them was */
     double longest_pause;
 } ground_result;
 

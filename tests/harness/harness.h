@@ -27,10 +27,16 @@ int harness_mappings(void);
 /* Children that ended and were not reaped. 0 on Windows. */
 int harness_zombies(void);
 long harness_rss_kib(void);
+/* Takes so much memory, and writes on it; it is never freed. False: there is no more. */
+bool harness_use_memory(size_t size);
 /* Whether that process exists (no zombie). */
 bool harness_pid_exists(int pid);
+/* Whether it is stopped, as by SIGSTOP. Linux; false elsewhere. */
+bool harness_pid_stopped(int pid);
 /* Sleeps until `done(user)` or the watchdog (10 s) ends it; whether it was done. */
 bool harness_until(bool (*done)(void *user), void *user);
+/* Of a number that no enumerator has, which C++ may not hold. */
+spork_status harness_set_start_method(int number);
 /* Whether this runs under wine. */
 bool harness_wine(void);
 /* Sanitizers and valgrind: their memory is not the program's. */
@@ -62,6 +68,8 @@ void harness_interrupt(harness_program *program); /* POSIX only */
 /* Its exit code, -signal; -1000 if it does not end within 10 s (it is killed then). */
 int harness_wait(harness_program *program);
 void harness_free(harness_program *program);
+/* Under Windows: if this is not called again for so long, what the threads are at is written to stderr, once. */
+void harness_tell_where_it_hangs(int seconds);
 /* Implemented by scenarios.c: what --scenario runs. */
 int harness_scenario(const char *name, const char *argument);
 const char *harness_self(void);
@@ -71,6 +79,7 @@ const char *harness_self(void);
 typedef struct harness_end harness_end;
 enum { HARNESS_KIND = 63 };
 bool harness_pipe(harness_end **reader, harness_end **writer);
+bool harness_pipe_made(int ends[2]); /* POSIX only: its descriptors, close-on-exec */
 /* Both into a pack: spork_pack(harness_give(end)); and out of args: spork_unpack(args, harness_take(&end)). */
 spork_item harness_give(harness_end *end);
 spork_slot harness_take(harness_end **end);

@@ -1,6 +1,8 @@
 /* This process and other programs, on both kinds of systems. */
 #ifdef _WIN32
+#ifndef _WIN32_WINNT
 #define _WIN32_WINNT 0x0A00
+#endif
 #include <windows.h>
 
 #include <fcntl.h>
@@ -36,6 +38,17 @@ int harness_rounds(int full)
 {
     double rounds = full * harness_scale();
     return rounds < 1 ? 1 : (int)rounds;
+}
+
+static void *volatile used_memory; /* what nobody could ever see, a compiler leaves out */
+
+bool harness_use_memory(size_t size)
+{
+    void *memory = malloc(size);
+    if (memory == NULL) return false;
+    memset(memory, 0x5A, size);
+    used_memory = memory;
+    return true;
 }
 
 bool harness_until(bool (*done)(void *user), void *user)
@@ -197,6 +210,12 @@ bool harness_pid_exists(int pid)
     bool runs = WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
     CloseHandle(process);
     return runs;
+}
+
+bool harness_pid_stopped(int pid)
+{
+    (void)pid;
+    return false;
 }
 
 bool harness_wine(void) { return GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != NULL; }
@@ -380,6 +399,12 @@ bool harness_pid_exists(int pid)
     return state != 'Z' && state != 'X' && (state != 0 || access("/proc/self/stat", F_OK) != 0);
 }
 
+bool harness_pid_stopped(int pid)
+{
+    long parent;
+    return state_of(pid, &parent) == 'T';
+}
+
 bool harness_wine(void) { return false; }
 
 bool harness_instrumented(void)
@@ -392,11 +417,36 @@ bool harness_instrumented(void)
 #endif
 }
 
+bool harness_pipe_made(int ends[2])
+{
+#ifdef __APPLE__
+    if (pipe(ends) != 0) return false;
+    return fcntl(ends[0], F_SETFD, FD_CLOEXEC) == 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0;
+#else
+    return pipe2(ends, O_CLOEXEC) == 0;
+#endif
+}
+
+/* A program of another processor is run by what the variable names, "qemu-aarch64 -L ROOT". */
+static void execute(const char *const *arguments)
+{
+    const char *emulated[64], *emulator = getenv("SPORK_TEST_EMULATOR");
+    size_t count = 0, room = sizeof emulated / sizeof *emulated;
+    if (emulator != NULL) {
+        char *words = strdup(emulator), *rest = words;
+        for (char *word; count + 1 < room && (word = strtok_r(rest, " ", &rest)) != NULL;) emulated[count++] = word;
+        for (const char *const *a = arguments; *a != NULL && count + 1 < room; a++) emulated[count++] = *a;
+        emulated[count] = NULL;
+        arguments = emulated;
+    }
+    execvp(arguments[0], (char *const *)(uintptr_t)arguments);
+}
+
 harness_program *harness_run_program(const char *const *arguments)
 {
     harness_program *p = calloc(1, sizeof *p);
     int ends[2];
-    if (p == NULL || pipe2(ends, O_CLOEXEC) != 0) return NULL;
+    if (p == NULL || !harness_pipe_made(ends)) return NULL;
     fflush(stdout);
     p->pid = fork();
     if (p->pid == 0) {
@@ -405,7 +455,7 @@ harness_program *harness_run_program(const char *const *arguments)
         sigprocmask(SIG_SETMASK, &none, NULL);
         signal(SIGINT, SIG_DFL);
         dup2(ends[1], 1);
-        execvp(arguments[0], (char *const *)(uintptr_t)arguments);
+        execute(arguments);
         _exit(127);
     }
     close(ends[1]);

@@ -1,7 +1,6 @@
 #include "queue_storm.h"
 
 #include <limits.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +14,12 @@ enum { PLACES = 8, PRODUCERS = 8192, NUMBERS = 1024, LARGE = 1 << 20, CAPACITY =
 /* What they share: one line for each producer that ever lived, one byte for each of its messages. */
 typedef struct ledger {
     _Atomic bool stop;
-    _Atomic long violations, got;
+    tally_ledger faults;
+    _Atomic long got;
     _Atomic long small_put, small_got; /* messages of one byte, which bear no number */
-    char first[200];
     _Atomic uint64_t longest_us;
+    _Atomic bool calm
+        [PRODUCERS]; /* consumers that will not die any more; each that ever lived has a number, as producers have */
     _Atomic uint32_t put[PRODUCERS];
     _Atomic uint8_t seen[PRODUCERS][NUMBERS];
 } ledger;
@@ -33,15 +34,6 @@ typedef struct view {
     unsigned random;
     unsigned char *buffer;
 } view;
-
-static void violation(ledger *l, const char *format, ...)
-{
-    va_list args;
-    if (atomic_fetch_add(&l->violations, 1) > 0) return;
-    va_start(args, format);
-    vsnprintf(l->first, sizeof l->first, format, args);
-    va_end(args);
-}
 
 static unsigned next_random(unsigned *random)
 {
@@ -67,9 +59,9 @@ static spork_status timed(view *v, spork_status status, double begin, int timeou
     double over = spork_time() - begin - timeout_ms / 1000.0;
     uint64_t us = over > 0 ? (uint64_t)(over * 1e6) : 0, before = atomic_load(&v->ledger->longest_us);
     while (us > before && !atomic_compare_exchange_weak(&v->ledger->longest_us, &before, us)) {}
-    if (over > WATCHDOG) violation(v->ledger, "%s took %.1f s too long", call, over);
+    if (over > WATCHDOG) tally_fault_add(&v->ledger->faults, TALLY_HUNG, "%s took %.1f s too long", call, over);
     if (status != SPORK_OK && status != SPORK_TIMEOUT && status != SPORK_CLOSED)
-        violation(v->ledger, "%s: %s, %s", call, spork_status_name(status), spork_error());
+        tally_fault_add(&v->ledger->faults, TALLY_WRONG, "%s: %s, %s", call, spork_status_name(status), spork_error());
     return status;
 }
 
@@ -125,24 +117,25 @@ static void check_message(view *v, size_t size, uint32_t *last)
     ledger *l = v->ledger;
     head h;
     if (size == 1) {
-        if (v->buffer[0] != 0xA5) violation(l, "a message of one byte is another");
+        if (v->buffer[0] != 0xA5) tally_fault_add(&l->faults, TALLY_TORN, "a message of one byte is another");
         atomic_fetch_add(&l->small_got, 1);
         return;
     }
     if (size < sizeof h) {
-        violation(l, "a message of %zu bytes, which nobody put", size);
+        tally_fault_add(&l->faults, TALLY_TORN, "a message of %zu bytes, which nobody put", size);
         return;
     }
     memcpy(&h, v->buffer, sizeof h);
     if (h.size != size || h.producer >= PRODUCERS || h.number >= NUMBERS ||
         h.sum != sum_of(v->buffer + sizeof h, size - sizeof h)) {
-        violation(l, "a torn message of %zu bytes", size);
+        tally_fault_add(&l->faults, TALLY_TORN, "a torn message of %zu bytes", size);
         return;
     }
     if (atomic_fetch_add(&l->seen[h.producer][h.number], 1) != 0)
-        violation(l, "message %u of producer %u came twice", h.number, h.producer);
+        tally_fault_add(&l->faults, TALLY_DUPLICATED, "message %u of producer %u came twice", h.number, h.producer);
     if (h.number < last[h.producer])
-        violation(l, "message %u of producer %u came after a later one", h.number, h.producer);
+        tally_fault_add(&l->faults, TALLY_WRONG, "message %u of producer %u came after a later one", h.number,
+                        h.producer);
     last[h.producer] = h.number + 1;
     atomic_fetch_add(&l->got, 1);
 }
@@ -154,16 +147,20 @@ static int consumer(const spork_args *args)
     if (!open_ledger(args, &v, &index, &point, &nth, &bug)) return 100;
     uint32_t *last = calloc(PRODUCERS, sizeof *last);
     if (last == NULL) return 100;
-    for (spork_status status = SPORK_OK; status != SPORK_CLOSED && atomic_load(&v.ledger->violations) == 0;) {
+    for (spork_status status = SPORK_OK; status != SPORK_CLOSED && atomic_load(&v.ledger->faults.total) == 0;) {
         size_t size;
         int timeout_ms = (int)(next_random(&v.random) % 200);
         double begin = spork_time();
+        if (atomic_load(&v.ledger->stop)) {
+            spork__point_arm(SPORK__POINT_NONE, 0);
+            atomic_store(&v.ledger->calm[index], true);
+        }
         status =
             timed(&v, spork_queue_get_bytes(v.queue, v.buffer, LARGE, &size, timeout_ms), begin, timeout_ms, "get");
         if (status != SPORK_OK) continue;
         check_message(&v, size, last);
-        if (spork_queue_task_done(v.queue) != SPORK_OK) violation(v.ledger, "task_done: %s", spork_error());
-        if (atomic_load(&v.ledger->stop)) spork__point_arm(SPORK__POINT_NONE, 0);
+        if (spork_queue_task_done(v.queue) != SPORK_OK)
+            tally_fault_add(&v.ledger->faults, TALLY_WRONG, "task_done: %s", spork_error());
     }
     spork__point_arm(SPORK__POINT_NONE, 0);
     free(last);
@@ -181,7 +178,7 @@ typedef struct storm {
     harness_end *block;
     spork_queue *queue;
     spork_process *place[2 * PLACES]; /* producers, then consumers */
-    int point[2 * PLACES];
+    int point[2 * PLACES], number[2 * PLACES];
     double started[2 * PLACES];
     int born;
     unsigned random;
@@ -232,16 +229,19 @@ static bool start(storm *s, int i)
 {
     const queue_plan *p = s->plan;
     bool puts = is_producer(s, i);
-    s->point[i] = p->first == SPORK__POINT_NONE ? SPORK__POINT_NONE : rarest(s, puts);
+    bool armed = p->first != SPORK__POINT_NONE && !atomic_load(&s->ledger->stop);
+    s->point[i] = armed ? rarest(s, puts) : SPORK__POINT_NONE;
     if (s->born == PRODUCERS) return false;
+    s->number[i] = s->born++;
     s->place[i] = spork_process_new(
         puts ? producer : consumer,
-        spork_pack(harness_give(s->block), puts ? spork_put_only(s->queue) : spork_get_only(s->queue), s->born++,
+        spork_pack(harness_give(s->block), puts ? spork_put_only(s->queue) : spork_get_only(s->queue), s->number[i],
                    s->point[i], 1 + (int)(next_random(&s->random) % 8), (int)p->bug, next_random(&s->random)));
     s->started[i] = spork_time();
     if (spork_process_start(s->place[i]) == SPORK_OK) return true;
     snprintf(s->result.first, sizeof s->result.first, "%s", spork_error());
     s->result.violations++;
+    s->result.faults[TALLY_WRONG]++;
     return false;
 }
 
@@ -259,6 +259,7 @@ static bool look_after(storm *s, int i)
     } else if (code != 0) {
         snprintf(s->result.first, sizeof s->result.first, "a process ended with %d", code);
         s->result.violations++;
+        s->result.faults[TALLY_WRONG]++;
         return false;
     }
     return start(s, i);
@@ -269,13 +270,13 @@ static void rage(storm *s)
     for (int i = 0; i < count(s); i++)
         if (!start(s, i)) return;
     double begin = spork_time();
-    while (!enough(s, begin) && atomic_load(&s->ledger->violations) == 0) {
+    while (!enough(s, begin) && atomic_load(&s->ledger->faults.total) == 0) {
         spork_sleep(1 + (int)(next_random(&s->random) % 4));
         if (s->plan->first == SPORK__POINT_NONE)
             spork_process_kill(s->place[next_random(&s->random) % (unsigned)count(s)]);
         for (int i = 0; i < count(s); i++) {
             if (s->plan->first != SPORK__POINT_NONE &&
-                spork_time() - s->started[i] > 1) { /* a point that does not come by */
+                spork_time() - s->started[i] > (harness_wine() ? 5 : 1)) { /* a point that does not come by */
                 s->point[i] = SPORK__POINT_NONE;
                 spork_process_kill(s->place[i]);
             }
@@ -284,15 +285,30 @@ static void rage(storm *s)
     }
 }
 
+static bool all_is_well(const storm *s)
+{
+    return s->result.violations == 0 && atomic_load(&s->ledger->faults.total) == 0;
+}
+
+/* A consumer that came to its point now would leave messages that nobody takes. */
+static void calm_consumers(storm *s)
+{
+    for (int i = s->plan->producers; i < count(s); i++)
+        for (double end = spork_time() + WATCHDOG; all_is_well(s) && spork_time() < end; spork_sleep(1))
+            if (atomic_load(&s->ledger->calm[s->number[i]]) || !look_after(s, i)) break;
+}
+
 /* Producers end by themselves, and consumers at the end of the queue. */
 static void calm_down(storm *s)
 {
     atomic_store(&s->ledger->stop, true);
+    calm_consumers(s);
     spork_queue_drop(s->queue, SPORK_PUT | SPORK_GET);
     for (int i = 0; i < count(s); i++) {
         if (s->place[i] == NULL) continue;
         if (spork_process_join(s->place[i], 2 * WATCHDOG * 1000) == SPORK_TIMEOUT) {
-            violation(s->ledger, is_producer(s, i) ? "a producer hangs" : "a consumer hangs");
+            tally_fault_add(&s->ledger->faults, TALLY_HUNG,
+                            is_producer(s, i) ? "a producer hangs" : "a consumer hangs");
             spork_process_kill(s->place[i]);
             spork_process_join(s->place[i], SPORK_FOREVER);
         }
@@ -300,7 +316,7 @@ static void calm_down(storm *s)
         if (code == -9)
             s->result.consumer_deaths += !is_producer(s, i); /* before it was told to stop */
         else if (code != 0)
-            violation(s->ledger, "a process ended with %d", code);
+            tally_fault_add(&s->ledger->faults, TALLY_WRONG, "a process ended with %d", code);
         spork_process_free(s->place[i]);
     }
 }
@@ -317,17 +333,18 @@ static void take_stock(storm *s)
     r->got = atomic_load(&l->got);
     long small = atomic_load(&l->small_put) - atomic_load(&l->small_got);
     if (small > 0) r->missing += small; /* fewer put than got: a putter died before it could write down that it had */
-    bool calm = r->violations == 0 && atomic_load(&l->violations) == 0; /* else consumers may have left messages */
+    bool calm = all_is_well(s);         /* else consumers may have left messages */
     spork_status status = spork_queue_join(s->queue, calm ? WATCHDOG * 1000 : 0);
     if (status == SPORK_OWNER_DIED)
         sscanf(strstr(spork_error(), "all is done but ") + strlen("all is done but "), "%u", &r->lost);
     else if (status != SPORK_OK && calm)
-        violation(l, "join: %s", spork_error());
+        tally_fault_add(&l->faults, status == SPORK_TIMEOUT ? TALLY_HUNG : TALLY_WRONG, "join: %s", spork_error());
     r->left = (unsigned)spork_queue_size(s->queue);
     r->extents = (unsigned)spork__queue_tidy(s->queue);
     r->longest = (double)atomic_load(&l->longest_us) / 1e6;
-    if (r->violations == 0) memcpy(r->first, l->first, sizeof r->first);
-    r->violations += atomic_load(&l->violations);
+    if (r->violations == 0) memcpy(r->first, l->faults.first, sizeof r->first);
+    for (int f = 0; f < TALLY_FAULTS; f++) r->faults[f] += atomic_load(&l->faults.counts[f]);
+    r->violations += atomic_load(&l->faults.total);
 }
 
 queue_result queue_storm(const queue_plan *plan)
@@ -339,7 +356,7 @@ queue_result queue_storm(const queue_plan *plan)
     SPORK_MUST(spork__os_block_new(&s->memory, sizeof(ledger)));
     s->ledger = s->memory.data;
     s->block = harness_wrap(s->memory.handle);
-    s->queue = spork_queue_new(0, CAPACITY);
+    s->queue = spork_queue_new(plan->most, CAPACITY);
     if (s->queue == NULL) abort();
     spork__plant(plan->bug); /* here too: this process may be the one that takes over from a dead one */
     rage(s);

@@ -5,6 +5,7 @@
 
 #include "fault.h"
 #include "harness.h"
+#include "tally.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,18 +17,19 @@ typedef struct queue_plan {
     spork__point first, last; /* SPORK__POINT_NONE: killed from outside; else they die at these points in turn */
     spork__bug bug;           /* planted in all of them */
     unsigned seed;
+    unsigned most; /* messages in the queue; 0: as many as it has room for */
 } queue_plan;
 
 typedef struct queue_result {
     int deaths, consumer_deaths;
     int at[SPORK__POINTS];
-    long put, got;          /* messages that a put accepted; that a consumer has written down */
-    long missing;           /* accepted, but nobody wrote them down */
-    unsigned lost;          /* as the queue told */
-    unsigned left, extents; /* in the queue at the end */
-    long violations;
-    char first[200]; /* what the first of them was */
-    double longest;  /* seconds by which a call outlasted its timeout */
+    long put, got;                         /* messages that a put accepted; that a consumer has written down */
+    long missing;                          /* accepted, but nobody wrote them down */
+    unsigned lost;                         /* as the queue told */
+    unsigned left, extents;                /* in the queue at the end */
+    long violations, faults[TALLY_FAULTS]; /* all, and of each kind */
+    char first[200];                       /* what the first of them was */
+    double longest;                        /* seconds by which a call outlasted its timeout */
 } queue_result;
 
 queue_result queue_storm(const queue_plan *plan);

@@ -497,3 +497,17 @@ int queues_die_closing(const spork_args *args)
     spork__point_arm(SPORK__AT_QUEUE_CLOSING, 1);
     return spork_queue_close(q) == SPORK_OK ? 0 : 1;
 }
+
+int queues_die_at(const spork_args *args)
+{
+    spork_queue *q;
+    int point;
+    size_t size;
+    spork_args *message;
+    if (spork_unpack(args, &q, &point, &size) != SPORK_OK) return 100;
+    void *bytes = calloc(1, size + 1);
+    if (bytes == NULL) return 101;
+    spork__point_arm((spork__point)point, 1);
+    if (size > 0) return (int)spork_queue_put(q, spork_pack(spork_bytes_of(bytes, size)), SPORK_FOREVER);
+    return (int)spork_queue_get(q, &message, SPORK_FOREVER);
+}

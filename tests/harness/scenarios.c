@@ -11,7 +11,11 @@
 #endif
 
 #include "harness.h"
+#include "pools.h"
+#include "security.h"
+#include "shms.h"
 #include "targets.h"
+#include "threads.h"
 
 int harness_scenario_base(const char *name, const char *argument, int *code); /* scenarios_base.c */
 
@@ -193,6 +197,8 @@ static int start_each_way(const char *argument)
         fflush(stdout);
         spork_process_free(p);
     }
+    const char *host = spork_host_path(), *wish = getenv("SPORK_HOST");
+    printf("%s\n", host != NULL && wish != NULL && strcmp(host, wish) == 0 ? "obeys" : "does not obey");
     return 0;
 }
 
@@ -277,6 +283,17 @@ static const scenario scenarios[] = {
     {"tree", tree},
     {"deaf", deaf_child},
     {"loops", loops},
+    {"pool-open", pools_scenario_open},
+    {"pool-root", pools_scenario_root},
+    {"pool-no-init", pools_scenario_no_init},
+    {"pool-trace", pools_scenario_trace},
+    {"pool-terminal", pools_scenario_terminal},
+    {"pool-exit", pools_scenario_exit},
+    {"security-trace", security_scenario_trace},
+    {"shm-act", shms_scenario_act},
+    {"shm-small", shms_scenario_small},
+    {"shm-limit", shms_scenario_limit},
+    {"thread-end", threads_scenario_end},
 };
 
 int harness_scenario(const char *name, const char *argument)

@@ -79,6 +79,26 @@ static int fork_once(const char *argument)
     return 0;
 }
 
+static int takes_a_number(const spork_args *args)
+{
+    int n;
+    return spork_unpack(args, &n) == SPORK_OK ? n : 1;
+}
+
+/* A child whose target wants a number, and gets the argument: one, or a text. */
+static int mistaken(const char *argument)
+{
+    join_streams();
+    SPORK_MUST(spork_init(0, NULL));
+    int n = atoi(argument);
+    spork_process *p = n != 0 ? spork_process_new(takes_a_number, spork_pack(n)) : spork_process_new(takes_a_number, spork_pack(argument));
+    SPORK_MUST(spork_process_start(p));
+    SPORK_MUST(spork_process_join(p, SPORK_FOREVER));
+    printf("exit code %d\n", spork_process_exitcode(p));
+    spork_process_free(p);
+    return 0;
+}
+
 static int versions(const char *argument)
 {
     int version = atoi(argument);
@@ -144,6 +164,7 @@ static const struct {
     {"log", log_lines},
     {"fork", fork_once},
     {"versions", versions},
+    {"mistaken", mistaken},
     {"tree-full", tree_full},
     {"tree-worn", tree_worn},
     {"tree-reused-number", tree_reused_number},

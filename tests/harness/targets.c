@@ -66,6 +66,23 @@ int target_sleep(const spork_args *args)
     return 0;
 }
 
+static volatile sig_atomic_t interrupts;
+static void count_interrupt(int number)
+{
+    (void)number;
+    interrupts++;
+}
+int target_count_interrupts(const spork_args *args)
+{
+    spork_connection *to;
+    int wanted;
+    if (spork_unpack(args, &to, &wanted) != SPORK_OK) return 111;
+    signal(SIGINT, count_interrupt);
+    for (int told = -1; told < wanted; spork_sleep(1))
+        if (interrupts > told && spork_connection_send_bytes(to, "", 0, SPORK_FOREVER) == SPORK_OK) told++;
+    return (int)interrupts;
+}
+
 int target_sleep_ms(const spork_args *args)
 {
     int ms, code;
@@ -109,7 +126,10 @@ int target_identity(const spork_args *args)
 {
     harness_end *end;
     if (spork_unpack(args, harness_take(&end)) != SPORK_OK) return 111;
-    return write_identity(end) && spork_process_is_alive(spork_parent_process()) ? 0 : 1;
+    return write_identity(end) && spork_process_is_alive(spork_parent_process()) &&
+                   spork_process_join(spork_parent_process(), 20) == SPORK_TIMEOUT
+               ? 0
+               : 1;
 }
 
 int target_nested(const spork_args *args)
@@ -261,11 +281,8 @@ int target_memory(const spork_args *args)
 {
     uint64_t bytes;
     if (spork_unpack(args, &bytes) != SPORK_OK) return 111;
-    for (uint64_t got = 0; got < bytes; got += 1 << 20) {
-        char *piece = malloc(1 << 20);
-        if (piece == NULL) return 1;
-        memset(piece, (int)(got >> 20), 1 << 20);
-    }
+    for (uint64_t got = 0; got < bytes; got += 1 << 20)
+        if (!harness_use_memory(1 << 20)) return 1;
     return 0;
 }
 
@@ -294,7 +311,7 @@ int target_not_shared(const spork_args *args)
     harness_end *end;
     uint64_t address;
     if (spork_unpack(args, harness_take(&end), &address) != SPORK_OK) return 111;
-    int status = harness_end_check((const harness_end *)(uintptr_t)address);
+    int status = (int)harness_end_check((const harness_end *)(uintptr_t)address);
     return harness_write(end, &status, sizeof status) ? 0 : 1;
 }
 

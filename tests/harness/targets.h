@@ -10,6 +10,8 @@ extern "C" {
 
 int target_return(const spork_args *args);      /* code: returns it */
 int target_exit(const spork_args *args);        /* code: exit(code) */
+/* writer, count: sends nothing, when it is ready and at each; returns how many */
+int target_count_interrupts(const spork_args *args);
 int target_die(const spork_args *args);         /* how: "abort" "segv" "fpe" "ill" "stack" or "raise" + signal number */
 int target_sleep(const spork_args *args);       /* (): for ever */
 int target_sleep_ms(const spork_args *args);    /* ms, code */

@@ -1,0 +1,95 @@
+#include "os.h"
+
+#include <process.h>
+
+#include "alloc.h"
+
+/* ---- threads that Spork starts ---- */
+
+typedef struct beginning {
+    void (*fn)(void *user);
+    void *user;
+    wchar_t name[64];
+} beginning;
+
+/* Windows 10 and later. */
+static void show_name(const wchar_t *name)
+{
+    typedef HRESULT(WINAPI * describe)(HANDLE, const wchar_t *);
+    union {
+        FARPROC any;
+        describe typed;
+    } call = {GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "SetThreadDescription")};
+    if (call.any != NULL) call.typed(GetCurrentThread(), name);
+}
+
+static unsigned __stdcall begin(void *at)
+{
+    beginning b = *(beginning *)at;
+    spork__free(at);
+    show_name(b.name);
+    b.fn(b.user);
+    return 0;
+}
+
+spork_status spork__os_thread_start(spork__os_thread *thread, void (*fn)(void *user), void *user, const char *name,
+                                    bool own)
+{
+    beginning *b = spork__alloc(sizeof *b, "a thread");
+    (void)own; /* no signals, and nobody counts threads */
+    if (b == NULL) return SPORK_NO_MEMORY;
+    b->fn = fn;
+    b->user = user;
+    if (!spork__wide(name, b->name, 64)) b->name[0] = 0;
+    uintptr_t handle = spork__fault_call("_beginthreadex") ? 0 : _beginthreadex(NULL, 0, begin, b, 0, NULL);
+    if (handle == 0) {
+        spork__free(b);
+        return spork__fail_os(ERROR_MAX_THRDS_REACHED, "no thread");
+    }
+    thread->handle = handle;
+    return SPORK_OK;
+}
+
+void spork__os_thread_join(spork__os_thread *thread)
+{
+    WaitForSingleObject((HANDLE)thread->handle, INFINITE);
+    CloseHandle((HANDLE)thread->handle);
+}
+
+void spork__os_thread_detach(spork__os_thread *thread) { CloseHandle((HANDLE)thread->handle); }
+
+/* ---- the end of any thread ---- */
+
+static DWORD key = FLS_OUT_OF_INDEXES;
+static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+static void (*_Atomic at_end)(uintptr_t value);
+static volatile bool freeing; /* then the system calls `end`, for each value, and no thread ends */
+
+static void WINAPI end(void *value)
+{
+    if (value != NULL && !freeing) at_end((uintptr_t)value);
+}
+
+static BOOL CALLBACK make_key(INIT_ONCE *this_once, void *parameter, void **context)
+{
+    (void)this_once, (void)parameter, (void)context;
+    key = FlsAlloc(end);
+    return TRUE;
+}
+
+/* A program that has used all keys up is not told of threads that end; nothing else depends on it. */
+void spork__os_at_thread_end(void (*fn)(uintptr_t value), uintptr_t value)
+{
+    at_end = fn;
+    InitOnceExecuteOnce(&once, make_key, NULL, NULL);
+    if (key != FLS_OUT_OF_INDEXES) FlsSetValue(key, (void *)value);
+}
+
+void spork__os_forget_thread_ends(void)
+{
+    if (key != FLS_OUT_OF_INDEXES) {
+        freeing = true;
+        FlsFree(key);
+    }
+    key = FLS_OUT_OF_INDEXES;
+}

@@ -1,0 +1,16 @@
+# Two runs of the script give the same bytes, whatever order Python's sets have.
+cmake_minimum_required(VERSION 3.16)
+
+foreach(run 1 2)
+  set(ENV{PYTHONHASHSEED} ${run})
+  execute_process(COMMAND ${PYTHON} ${SCRIPT} ${FOLDER}/${run} RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "amalgamate.py failed: ${result}")
+  endif()
+endforeach()
+foreach(file spork.h spork.c)
+  execute_process(COMMAND ${CMAKE_COMMAND} -E compare_files ${FOLDER}/1/${file} ${FOLDER}/2/${file} RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "two runs of amalgamate.py made different files: ${file}")
+  endif()
+endforeach()
