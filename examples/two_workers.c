@@ -20,8 +20,8 @@ int main(int argc, char **argv)
 {
     SPORK_MUST(spork_init(argc, argv));
     printf("process id: %d\n", spork_getpid());
-    spork_process_options named = { .target = worker_2, .name = "alogy", .args = spork_pack(1) };
-    spork_process *p1 = spork_process_new(worker_1, spork_pack(2)); /* without a name: Process-1 */
+    spork_process_options named = { .target = worker_2, .name = "alogy", .args = spork_pack(2) };
+    spork_process *p1 = spork_process_new(worker_1, spork_pack(4)); /* without a name: Process-1 */
     spork_process *p2 = spork_process_new_with(&named);
     SPORK_MUST(spork_process_start(p1));
     SPORK_MUST(spork_process_start(p2));

@@ -3,7 +3,8 @@
  *     fuzz_value_random FILE...                        each file once, to see again what libFuzzer found
  *     fuzz_value_random --random N [SEED [FILE...]]    N pseudo-random inputs; every second one a damaged FILE
  *
- * SPORK_TEST_SCALE multiplies N. SEED 0 (or none) takes one from the clock. It is printed: with it the same inputs come
+ * SPORK_TEST_SECONDS ends it sooner, unless SPORK_TEST_FULL is above 0.
+ * SEED 0 (or none) takes one from the clock. It is printed: with it the same inputs come
  * again. Input number i depends on SEED + i alone, so `--random 1 SEED+i` repeats a single one. */
 #include <stdint.h>
 #include <stdio.h>
@@ -81,17 +82,18 @@ int main(int argc, char **argv)
     uint8_t *buffer = malloc(MAX_FILE);
     if (buffer == NULL) return 70;
     if (argc >= 3 && strcmp(argv[1], "--random") == 0) {
-        const char *scale = getenv("SPORK_TEST_SCALE");
-        double scaled = strtod(argv[2], NULL) * (scale != NULL ? strtod(scale, NULL) : 1);
-        uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 0;
-        uint64_t count = scaled < 1 ? 1 : (uint64_t)scaled;
+        const char *full = getenv("SPORK_TEST_FULL"), *limit = getenv("SPORK_TEST_SECONDS");
+        if (full != NULL && strtod(full, NULL) > 0) limit = NULL;
+        const time_t end = time(NULL) + (limit != NULL ? strtol(limit, NULL, 10) : 365L * 24 * 60 * 60);
+        uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 0, count = strtoull(argv[2], NULL, 10), done = 0;
         if (seed == 0) seed = (uint64_t)time(NULL) << 24 ^ (uint64_t)clock();
         printf("%llu inputs, seed %llu\n", (unsigned long long)count, (unsigned long long)seed);
         fflush(stdout);
-        for (uint64_t i = 0; i < count; i++) {
-            state = seed + i;
+        for (; done < count && (done < 10 || time(NULL) < end); done++) {
+            state = seed + done;
             run_random(buffer, argv + 4, argc > 4 ? (size_t)argc - 4 : 0);
         }
+        printf("came to %llu\n", (unsigned long long)done);
     } else {
         for (int i = 1; i < argc; i++) {
             printf("%s\n", argv[i]);

@@ -1,5 +1,6 @@
 // Extents of shared memory: who has what, and what damaged words can do. Deaths are in ground_test.cpp.
 #include "arena.h"
+#include "budget.h"
 
 #include <gtest/gtest.h>
 
@@ -248,7 +249,7 @@ TEST_F(Arena, DamagedWordsCauseStatusesOnly)
     std::mt19937 random(20240229);
     auto *bytes = static_cast<unsigned char *>(block.data);
     auto *room_begin = static_cast<char *>(block.data) + kFixed, *room_end = room_begin + kRoom;
-    for (int round = 0; round < harness_rounds(2000); round++) {
+    for (int round : repeat(2000)) {
         for (int i = 0; i < 200; i++)
             bytes[128 + random() % (spork__arena_table_size() - 128)] = static_cast<unsigned char>(random());
         if (round % 16 == 0) std::memset(bytes + 128, static_cast<int>(random()), spork__arena_table_size() - 128);

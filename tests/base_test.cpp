@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base.h"
+#include "budget.h"
 #include "error.h"
 #include "harness/basics.h"
 #include "log.h"
@@ -57,7 +58,7 @@ int exitcode_of(spork_target target)
 {
     spork_process *p = spork_process_new(target, SPORK_NO_ARGS);
     EXPECT_EQ(SPORK_OK, spork_process_start(p)) << spork_error();
-    EXPECT_EQ(SPORK_OK, spork_process_join(p, 10000));
+    EXPECT_EQ(SPORK_OK, spork_process_join(p, kWatchdogMs));
     int code = spork_process_exitcode(p);
     spork_process_free(p);
     return code;
@@ -388,7 +389,7 @@ TEST(Log, AForkedChildInheritsTheCallback)
     options.name = "Talker";
     spork_process *p = spork_process_new_with(&options);
     EXPECT_EQ(SPORK_OK, spork_process_start(p)) << spork_error();
-    EXPECT_EQ(SPORK_OK, spork_process_join(p, 10000));
+    EXPECT_EQ(SPORK_OK, spork_process_join(p, kWatchdogMs));
     spork_set_log(static_cast<spork_log_level>(0), nullptr, nullptr);
     EXPECT_EQ(3, spork_process_exitcode(p));
     EXPECT_EQ(0, basics_lines);
@@ -469,7 +470,7 @@ TEST(Time, IsAlikeInAllProcesses)
     basics_sight child = sight_of([](harness_end *writer) {
         spork_process *p = spork_process_new(basics_look, spork_pack(harness_give(writer)));
         EXPECT_EQ(SPORK_OK, spork_process_start(p)) << spork_error();
-        EXPECT_EQ(SPORK_OK, spork_process_join(p, 10000));
+        EXPECT_EQ(SPORK_OK, spork_process_join(p, kWatchdogMs));
         spork_process_free(p);
     });
     EXPECT_GT(child.time, before);
@@ -507,7 +508,7 @@ TEST(Pid, AChildsParentIsWhoStartedItUnderEveryMethod)
             spork_process *p = spork_process_new(basics_look, spork_pack(harness_give(writer)));
             EXPECT_EQ(SPORK_OK, spork_process_start(p)) << spork_error();
             pid = spork_process_pid(p);
-            EXPECT_EQ(SPORK_OK, spork_process_join(p, 10000));
+            EXPECT_EQ(SPORK_OK, spork_process_join(p, kWatchdogMs));
             spork_process_free(p);
         });
         EXPECT_EQ(pid, child.pid);
@@ -559,7 +560,7 @@ TEST(Fork, TheChildMustNotUseItsParentsProcesses)
     spork_process *p = spork_process_new(basics_nothing, SPORK_NO_ARGS);
     ASSERT_EQ(SPORK_OK, spork_process_start(p));
     EXPECT_EQ(SPORK_NOT_YOURS, basics_fork_and_join(p));
-    EXPECT_EQ(SPORK_OK, spork_process_join(p, 10000)); // and that has done it no harm
+    EXPECT_EQ(SPORK_OK, spork_process_join(p, kWatchdogMs)); // and that has done it no harm
     EXPECT_EQ(0, spork_process_exitcode(p));
     spork_process_free(p);
 }

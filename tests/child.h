@@ -13,10 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "budget.h"
 #include "harness/harness.h"
 #include "harness/targets.h"
-
-constexpr int kWatchdogMs = 10000;
 
 // Where a storm begins; it is printed, and SPORK_TEST_SEED repeats it.
 inline unsigned storm_seed()

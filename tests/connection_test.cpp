@@ -218,7 +218,7 @@ TEST_F(Connection, CarriesBytesOfAllSizesToAnotherProcessAndBackOverTwoPipes)
 TEST_F(Connection, CarriesLargeMessagesInBothDirectionsAtOnce)
 {
     Line line(kDuplex);
-    int count = harness_rounds(20);
+    int count = harness_count(20);
     auto send_all = [count](spork_connection *to, uint32_t seed) {
         for (int i = 0; i < count; i++)
             EXPECT_EQ(SPORK_OK, send(to, bytes_of(300000, seed + static_cast<uint32_t>(i)))) << spork_error();
@@ -331,7 +331,7 @@ TEST_F(Connection, KeepsTheOrderAndContentOfManyMessages)
 {
     for (bool duplex : {false, true}) {
         Line line(duplex);
-        int count = harness_rounds(10000);
+        int count = harness_count(10000);
         Child producer(connections_produce, spork_pack(spork_move(line.writer.get()), count));
         Child consumer(connections_consume, spork_pack(spork_move(line.reader.get()), count));
         ASSERT_EQ(SPORK_OK, producer.start()) << spork_error();
@@ -470,9 +470,9 @@ TEST_F(Connection, DamagedValuesAreRefusedOrWhatTheySay)
                                                           : spork_pack("text", 5, 2.5, spork_array("array", 5), ""),
                                                   kWatchdogMs));
         std::string good = receive(line.reader);
-        int rounds = harness_rounds(1000);
-        std::string noise = bytes_of(static_cast<size_t>(rounds) * 3);
-        for (int i = 0; i < rounds; i++) {
+        constexpr int most = 1000;
+        std::string noise = bytes_of(most * 3);
+        for (int i : repeat(most)) {
             std::string bad = good;
             auto at = [&](int k) { return static_cast<unsigned char>(noise[static_cast<size_t>(i * 3 + k)]); };
             bad[(at(0) * 256u + at(1)) % bad.size()] = static_cast<char>(at(2));
@@ -509,7 +509,6 @@ TEST_F(Connection, ATimeoutOfZeroOnlyLooksAndOthersWait)
             double waited = spork_time() - begin;
             EXPECT_EQ(SPORK_TIMEOUT, status);
             EXPECT_GT(waited, 0.030);
-            EXPECT_LT(waited, 5);
         }
         EXPECT_EQ(SPORK_OK, send(line.writer, "later", 0));
         EXPECT_EQ("later", receive(line.reader, 0));
@@ -590,10 +589,11 @@ TEST_F(Connection, AMessageThatWasHalfSentIsBrokenAndNeverSeen)
             std::string room(large.size(), '?');
             size_t size = 0;
             if (values) {
-                ASSERT_EQ(SPORK_CLOSED, status_of_values(line.reader, 1000));
+                ASSERT_EQ(SPORK_CLOSED, status_of_values(line.reader));
             }
             for (size_t offered : {room.size(), size_t{1}})
-                ASSERT_EQ(SPORK_CLOSED, spork_connection_recv_bytes(line.reader, room.data(), offered, &size, 1000));
+                ASSERT_EQ(SPORK_CLOSED,
+                          spork_connection_recv_bytes(line.reader, room.data(), offered, &size, kWatchdogMs));
             EXPECT_EQ(SPORK_OK, spork_connection_poll(line.reader, 0)) << "the end is something to receive";
             if (duplex && !windows()) { // the other direction is as it was
                 EXPECT_EQ(SPORK_OK, send(line.reader, "still")) << spork_error();
@@ -687,11 +687,12 @@ TEST_F(Connection, NoMemoryWhileObjectsArriveIsAStatus)
     int failed = 0;
     for (long nth = 1; nth <= 6; nth++) {
         Line line(kDuplex), one, other;
-        ASSERT_EQ(SPORK_OK, spork_connection_send(line.writer, spork_pack(one.reader.get(), other.reader.get()), 1000))
+        ASSERT_EQ(SPORK_OK,
+                  spork_connection_send(line.writer, spork_pack(one.reader.get(), other.reader.get()), kWatchdogMs))
             << spork_error();
         spork_args *values = nullptr;
         spork__fault_arm(SPORK__FAULT_ALLOC, nth, 0, false);
-        spork_status status = spork_connection_recv(line.reader, &values, 1000);
+        spork_status status = spork_connection_recv(line.reader, &values, kWatchdogMs);
         spork__fault_arm(SPORK__FAULT_ALLOC, 0, 0, false);
         EXPECT_TRUE(status == SPORK_OK || status == SPORK_NO_MEMORY) << spork_status_name(status);
         EXPECT_EQ(status == SPORK_OK, values != nullptr);
@@ -723,7 +724,7 @@ TEST_F(Connection, PollTellsOfAMessageOfTheEndAndOfNothing)
 
 TEST_F(Connection, PollWakesForAMessageOfAnotherThread)
 {
-    for (int round = 0; round < harness_rounds(200); round++) {
+    for (int round : repeat(200)) {
         Line line(round % 2 != 0);
         Thread sender([&] {
             if (round % 4 < 2)
@@ -1047,7 +1048,7 @@ TEST_F(Connection, CarriesAnEndFromAProcessThatHasEnded)
 TEST_F(Connection, CarriesManyObjectsEachToItsMessage)
 {
     Line line(kDuplex);
-    int count = harness_rounds(200);
+    int count = harness_count(200);
     Child child(connections_many_objects, spork_pack(spork_move(line.reader.get()), count));
     ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
     line.reader.release();
@@ -1258,7 +1259,7 @@ TEST_F(Connection, OfAMessageThatNobodyReceivesTheObjectsEndToo)
         ASSERT_EQ(SPORK_OK,
                   spork_connection_send(line.writer, spork_pack(spork_move(given.writer.release())), kWatchdogMs));
     }
-    EXPECT_EQ("<SPORK_CLOSED>", receive(given.reader, 2000));
+    EXPECT_EQ("<SPORK_CLOSED>", receive(given.reader));
 }
 
 TEST_F(Connection, OfAMessageThatIsTakenAsBytesTheObjectsEndToo)
@@ -1270,7 +1271,7 @@ TEST_F(Connection, OfAMessageThatIsTakenAsBytesTheObjectsEndToo)
     EXPECT_NE('<', receive(line.reader)[0]);
     ASSERT_EQ(SPORK_OK, send(line.writer, "next"));
     EXPECT_EQ("next", receive(line.reader));
-    EXPECT_EQ("<SPORK_CLOSED>", receive(given.reader, 2000));
+    EXPECT_EQ("<SPORK_CLOSED>", receive(given.reader));
 }
 
 TEST_F(Connection, AnObjectThatCannotBeSentInTimeStaysHere)
@@ -1676,13 +1677,12 @@ TEST_F(Connection, LengthsThatNobodyCanHoldCostNoMemory)
 
 TEST_F(Connection, RandomBytesLetEveryCallReturn)
 {
-    int rounds = harness_rounds(1000);
     uint32_t state = 20240607;
     auto random = [&state](uint32_t below) {
         state = state * 1664525u + 1013904223u;
         return (state >> 8) % below;
     };
-    for (int i = 0; i < rounds; i++) {
+    for (int i : repeat(1000)) {
         Raw raw(i % 2 != 0);
         std::string wire;
         for (uint32_t k = random(6); k > 0; k--) {
@@ -1732,6 +1732,7 @@ class Interrupter {
                 std::this_thread::sleep_for(std::chrono::microseconds(300)); // or nothing else would run
             }
         });
+        harness_until([](void *) { return interruptions > 0; }, nullptr);
     }
     ~Interrupter()
     {
@@ -1752,7 +1753,7 @@ TEST_F(Connection, SignalsDoNotInterruptReceiving)
 {
     for (bool duplex : {false, true}) {
         Line line(duplex);
-        int count = harness_rounds(20);
+        int count = harness_count(20);
         interruptions = 0;
         Thread sender([&] {
             for (int i = 0; i < count; i++)
@@ -1766,7 +1767,6 @@ TEST_F(Connection, SignalsDoNotInterruptReceiving)
         EXPECT_EQ(SPORK_TIMEOUT, spork_connection_poll(line.reader, 50));
         double waited = spork_time() - begin;
         EXPECT_GT(waited, 0.090);
-        EXPECT_LT(waited, 5);
         EXPECT_GT(interruptions, 0);
     }
 }
@@ -1775,7 +1775,7 @@ TEST_F(Connection, SignalsDoNotInterruptSending)
 {
     for (bool duplex : {false, true}) {
         Line line(duplex);
-        int count = harness_rounds(20);
+        int count = harness_count(20);
         interruptions = 0;
         Thread receiver([&] {
             for (int i = 0; i < count; i++)
@@ -1791,7 +1791,6 @@ TEST_F(Connection, SignalsDoNotInterruptSending)
         EXPECT_EQ(SPORK_TIMEOUT, send(line.writer, bytes_of(4000), 50));
         double waited = spork_time() - begin;
         EXPECT_GT(waited, 0.040);
-        EXPECT_LT(waited, 5);
         EXPECT_GT(interruptions, 0);
     }
 }
@@ -1884,8 +1883,7 @@ TEST_F(Connection, PythonHoldsTheOtherEndsOfTwoPipes)
 
 TEST_F(Connection, MadeAndFreedOftenLeavesNothing)
 {
-    int rounds = harness_rounds(2000);
-    for (int i = 0; i < rounds; i++) {
+    for (int i : repeat(2000)) {
         Line line(i % 2 != 0);
         ASSERT_EQ(SPORK_OK, send(line.writer, "unread"));
         if (i % 3 == 0) line.reader.close();

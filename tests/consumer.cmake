@@ -12,7 +12,7 @@ function(spork_consumer_test name how linked) # further arguments: options of ch
     -DSPORK_BUILD=${PROJECT_BINARY_DIR} -DFOLDER=${folder} -DC_COMPILER=${CMAKE_C_COMPILER} -DTOOLCHAIN=${toolchain}
     -DGENERATOR=${CMAKE_GENERATOR} "-DEMULATOR=${CMAKE_CROSSCOMPILING_EMULATOR}" -DWINDOWS=$<BOOL:${WIN32}> -DCONFIG=$<CONFIG>
     -DPKG_CONFIG=${SPORK_PKG_CONFIG} ${ARGN} -P ${CMAKE_CURRENT_SOURCE_DIR}/consumer/check.cmake)
-  set_tests_properties(package.${name} PROPERTIES TIMEOUT 300 FIXTURES_REQUIRED installed LABELS package)
+  set_tests_properties(package.${name} PROPERTIES TIMEOUT ${SPORK_TEST_TIMEOUT} FIXTURES_REQUIRED installed LABELS package)
 endfunction()
 
 spork_consumer_test(install install static)
@@ -46,6 +46,6 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT CMAKE_CROSSCOMPILING AND SPORK_DPK
   add_test(NAME package.deb COMMAND ${SPORK_BASH} -c "set -e; mkdir -p '${folder}'; rm -rf '${folder}/deb'; \
     '${CMAKE_CPACK_COMMAND}' --config '${PROJECT_BINARY_DIR}/CPackConfig.cmake' -B '${folder}/deb' >'${folder}/cpack.log' 2>&1 || { cat '${folder}/cpack.log'; exit 1; }; \
     exec bash '${CMAKE_CURRENT_SOURCE_DIR}/consumer/packages.sh' '${folder}/deb' '${folder}/empty-root'")
-  set_tests_properties(package.deb PROPERTIES TIMEOUT 300 LABELS package RESOURCE_LOCK site ENVIRONMENT "CC=${CMAKE_C_COMPILER}")
+  set_tests_properties(package.deb PROPERTIES TIMEOUT ${SPORK_TEST_TIMEOUT} LABELS package RESOURCE_LOCK site ENVIRONMENT "CC=${CMAKE_C_COMPILER}")
 endif()
 set_tests_properties(package.install PROPERTIES RESOURCE_LOCK site) # which docs.site may build meanwhile

@@ -24,7 +24,7 @@ ground_result expect_calm(const ground_plan &plan)
     EXPECT_FALSE(r.stuck);
     EXPECT_FALSE(r.left_over);
     EXPECT_EQ(0, r.violations) << r.first;
-    EXPECT_GE(r.deaths, plan.deaths);
+    EXPECT_GE(r.deaths, plan.deaths.least);
     EXPECT_GT(r.work, 0);
     return r;
 }
@@ -32,7 +32,7 @@ ground_result expect_calm(const ground_plan &plan)
 void storm_of_kills(ground_kind kind)
 {
     ground_plan plan = plan_for(kind);
-    plan.deaths = harness_rounds(150);
+    plan.deaths = harness_budget_of(2, 10, 150);
     expect_calm(plan);
 }
 
@@ -42,10 +42,10 @@ void storm_at_points(ground_kind kind, spork__point first, spork__point last)
     int points = last - first + 1;
     plan.first = first;
     plan.last = last;
-    plan.deaths = harness_rounds(15 * points) + points;
+    plan.deaths = harness_budget_of(2, points, 16 * points);
     ground_result r = expect_calm(plan);
     for (int p = first; p <= last; p++) printf("at point %d: %d\n", p, r.at[p]);
-    if (harness_rounds(100) < 50) return; // too few rounds for the rare ones
+    if (!harness_full()) return; // too few for the rare ones
     for (int p = first; p <= last; p++) EXPECT_GT(r.at[p], 0) << "nobody died at point " << p;
 }
 
@@ -109,8 +109,8 @@ TEST_P(GroundWithAMistake, IsFoundOut)
     plan.workers = GetParam().workers;
     plan.first = GetParam().first;
     plan.last = GetParam().last;
-    plan.deaths = 20000;
-    plan.patience_ms = 1500;
+    plan.deaths = harness_budget_of(kWatchdogMs / 1000.0, 1, 20000); // until it is found out
+    plan.patience_ms = 1500; // the mistakes that make somebody sleep are found by it
     ground_result r = ground_storm(&plan);
     printf("after %d deaths: %s\n", r.deaths, r.violations > 0 ? r.first : r.stuck ? "stuck" : "left over");
     EXPECT_TRUE(r.stuck || r.left_over || r.violations > 0);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "budget.h"
 #include "harness/basics.h"
 #include "harness/images.h"
 #include "image.h"
@@ -55,7 +56,7 @@ int exit_of(spork_target target, spork_start_method method)
     spork_status status = p != nullptr ? spork_process_start(p) : spork_last_status();
     int code = -1000 - static_cast<int>(status);
     if (status == SPORK_OK) {
-        EXPECT_EQ(SPORK_OK, spork_process_join(p, 10000));
+        EXPECT_EQ(SPORK_OK, spork_process_join(p, kWatchdogMs));
         code = spork_process_exitcode(p);
     }
     spork_process_free(p);
@@ -470,7 +471,7 @@ TEST(File, CutOffAnywhereGivesAnAnswer)
     for (const char *name : {"image_plugin.plugin", "image_plugin_hashed.plugin"}) {
         std::string whole = contents(beside(name));
         ASSERT_FALSE(whole.empty());
-        size_t step = static_cast<size_t>(8 / std::min(harness_scale(), 1.0)), big = whole.size() / 25 + 1;
+        size_t step = harness_full() ? 8 : 80, big = whole.size() / 25 + 1;
         for (size_t size = 0; size < whole.size(); size += size < 4096 ? step : big)
             expect_an_answer(folder.path / "cut", whole.substr(0, size), "cut at " + std::to_string(size));
     }
@@ -483,7 +484,7 @@ TEST(File, WithDamagedHeadersGivesAnAnswer)
     auto below = [&](size_t n) { return static_cast<size_t>(random()) % n; };
     for (const char *name : {"image_plugin.plugin", "image_plugin_hashed.plugin"}) {
         const std::string whole = contents(beside(name));
-        for (int round = 0; round < harness_rounds(1500); round++) {
+        for (int round : repeat(1500)) {
             std::string bytes = whole;
             size_t where = 1024; // where the headers are
             std::string what = std::string(name) + " round " + std::to_string(round);
@@ -503,7 +504,7 @@ TEST(File, OfRandomBytesBehindTheMagicGivesAnAnswer)
     Folder folder;
     std::mt19937 random(20240609);
     const std::string heads[] = {contents(beside("image_plugin.plugin")).substr(0, 6), "MZ", "\xcf\xfa\xed\xfe"};
-    for (int round = 0; round < harness_rounds(1000); round++) {
+    for (int round : repeat(1000)) {
         std::string bytes = heads[static_cast<size_t>(round) % 3];
         for (size_t n = random() % 3000; n > 0; n--) bytes += static_cast<char>(random());
         expect_an_answer(folder.path / "random", bytes, "round " + std::to_string(round));

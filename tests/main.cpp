@@ -18,12 +18,11 @@ static void disturb()
 #endif
 }
 
-// No test takes longer. ctest ends it later.
+// Tests are seldom longer. ctest ends it later.
 class Patience : public testing::EmptyTestEventListener {
     void OnTestStart(const testing::TestInfo &) override
     {
-        const char *seconds = std::getenv("HARNESS_PATIENCE");
-        harness_tell_where_it_hangs(seconds != nullptr ? std::atoi(seconds) : 100);
+        harness_tell_where_it_hangs(4 * harness_patience_ms() / 1000);
     }
 };
 
@@ -59,6 +58,7 @@ int main(int argc, char **argv)
     if (argc > 1 && std::strcmp(argv[1], "--scenario") == 0) // those call spork_init themselves, or leave it out
         return harness_scenario(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
     SPORK_MUST(spork_init(argc, argv));
+    harness_be_patient();
     testing::InitGoogleTest(&argc, argv);
     testing::UnitTest::GetInstance()->listeners().Append(new Patience);
     return RUN_ALL_TESTS();

@@ -451,7 +451,7 @@ TEST_P(PoolPoll, ServesALoopOfTheProgramsOwn)
     Pool pool(manual(2, board), board);
     const spork_native handle = spork_pool_handle(pool);
     const spork_task_options o = calls.options();
-    const size_t many = static_cast<size_t>(harness_rounds(2000));
+    const size_t many = static_cast<size_t>(harness_count(2000));
     Thread giver([&] {
         for (size_t i = 0; i < many; i++) give_away(pool, pools_square, spork_pack(2), &o);
     });

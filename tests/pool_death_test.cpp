@@ -36,8 +36,8 @@ TEST_P(PoolCancel, OfATaskThatHasNotBegunMeansThatItNeverWill)
 TEST_P(PoolCancel, OfATaskThatRunsAsksItToStop)
 {
     bool spared = false;
-    for (int round = 0; round < 5 && !spared && !HasFailure();
-         round++) { // a machine may need its 100 ms, but not always
+    // A machine may need its 100 ms, but not always.
+    for (int round = 0; round < 50 && !spared && !HasFailure(); round++) {
         Board board;
         Pool pool(1, threads(), board);
         Future future = give_held(pool, POOLS_WILLING);
@@ -151,9 +151,10 @@ TEST_P(PoolCancel, AndTheEndOfATaskHaveOneOutcome)
     Pool pool(2, threads());
     const spork_task_options o = calls.options();
     std::mt19937 random(storm_seed());
-    const int rounds = harness_rounds(5000);
-    int cancelled = 0;
-    for (int i = 0; i < rounds && !HasFailure(); i++) {
+    int cancelled = 0, rounds = 0;
+    for (int i : repeat(5000)) {
+        if (HasFailure()) break;
+        rounds = i + 1;
         Future future = give(pool, pools_square, spork_pack(i % 100), &o);
         double end = spork_time() + static_cast<double>(random() % 50) * 1e-6;
         while (spork_time() < end) {}
@@ -187,6 +188,9 @@ TEST_F(Processes, OfAPoolThatIgnoreSigtermOrAreStoppedAreKilledWhenTheirTaskIsCa
     EXPECT_FALSE(harness_pid_exists(death_of(deaf).pid));
     Future stopped = give(pool, pools_stop);
     ASSERT_TRUE(board.reaches(POOLS_BEGUN, 2));
+#ifdef __linux__
+    until([&] { return harness_pid_stopped(board.pid()); }, "it does not stop");
+#endif
     EXPECT_EQ(SPORK_OK, spork_future_cancel(stopped));
     EXPECT_EQ(SPORK_CANCELLED, how(stopped));
     EXPECT_EQ(-9, death_of(stopped).exitcode);
@@ -240,16 +244,17 @@ TEST_F(PoolDeadline, IsForEachTaskOfAPoolThatHasOne)
     Board board;
     Pool pool(limited(1, 50, board), board);
     EXPECT_EQ(SPORK_DEADLINE, how(give(pool, pools_hold, stubborn())));
+    board.set(POOLS_BEGUN, 0);                            // that one may have had no time to count itself
     const spork_task_options later = within(kWatchdogMs); // the task's own is better
     Future future = give(pool, pools_hold, stubborn(), &later);
-    ASSERT_TRUE(board.reaches(POOLS_BEGUN, 2));
+    ASSERT_TRUE(board.reaches(POOLS_BEGUN, 1));
     EXPECT_EQ(SPORK_TIMEOUT, spork_future_wait(future, 200));
     board.open(POOLS_GATE);
     EXPECT_EQ(SPORK_OK, how(future)) << why(future);
     board.set(POOLS_GATE, 0);
     const spork_task_options never = within(SPORK_FOREVER); // and so is none at all
     future = give(pool, pools_hold, stubborn(), &never);
-    ASSERT_TRUE(board.reaches(POOLS_BEGUN, 3));
+    ASSERT_TRUE(board.reaches(POOLS_BEGUN, 2));
     EXPECT_EQ(SPORK_TIMEOUT, spork_future_wait(future, 200));
     board.open(POOLS_GATE);
     EXPECT_EQ(SPORK_OK, how(future)) << why(future);
@@ -266,13 +271,13 @@ TEST_F(PoolDeadline, BeginsWhenTheTaskDoes)
     Board board;
     Pool pool(1, false, board);
     Future held = give_held(pool);
-    const spork_task_options soon = within(5000);
+    const spork_task_options soon = within(kWatchdogMs);
     std::vector<Future> waiting;
     for (int i = 0; i < 3; i++) waiting.push_back(give(pool, pools_square, spork_pack(3), &soon));
-    const spork_task_options at_once = within(100);
+    const spork_task_options at_once = within(2000);
     Future last = give(pool, pools_square, spork_pack(3), &at_once);
     ASSERT_TRUE(board.reaches(POOLS_BEGUN, 1));
-    EXPECT_EQ(SPORK_TIMEOUT, spork_future_wait(last, 300)); // longer than it may run
+    EXPECT_EQ(SPORK_TIMEOUT, spork_future_wait(last, 2100)); // longer than it may run
     board.open(POOLS_GATE);
     for (const Future &future : waiting) EXPECT_EQ(9, value_of<int>(future));
     EXPECT_EQ(9, value_of<int>(last));
@@ -281,7 +286,7 @@ TEST_F(PoolDeadline, BeginsWhenTheTaskDoes)
 TEST_F(PoolDeadline, AsksFirst)
 {
     bool spared = false;
-    for (int round = 0; round < 5 && !spared && !HasFailure(); round++) {
+    for (int round = 0; round < 50 && !spared && !HasFailure(); round++) {
         Board board;
         Pool pool(limited(1, 20, board), board);
         Future future = give(pool, pools_hold, willing());
@@ -299,15 +304,19 @@ TEST_F(PoolDeadline, AsksFirst)
 TEST_F(PoolDeadline, KillsAWorkerThatIgnoresSigtermOrIsStopped)
 {
     if (windows()) GTEST_SKIP() << "skipped: Windows terminates at once, and stops nothing";
-    Board board;
-    Pool pool(limited(1, 100, board), board);
-    Future deaf = give(pool, pools_hold, spork_pack(static_cast<int>(POOLS_DEAF), static_cast<int>(POOLS_GATE)));
-    Future stopped = give(pool, pools_stop);
-    EXPECT_EQ(SPORK_DEADLINE, how(deaf));
-    EXPECT_EQ(-9, death_of(deaf).exitcode);
-    EXPECT_EQ(SPORK_DEADLINE, how(stopped));
-    EXPECT_EQ(-9, death_of(stopped).exitcode);
-    EXPECT_EQ(2u, count(pool).crashed);
+    for (int ms = 100;; ms *= 4) { // where that is too little to become deaf, or to stop, with more
+        Board board;
+        Pool pool(limited(1, ms, board), board);
+        Future deaf = give(pool, pools_hold, spork_pack(static_cast<int>(POOLS_DEAF), static_cast<int>(POOLS_GATE)));
+        Future stopped = give(pool, pools_stop);
+        EXPECT_EQ(SPORK_DEADLINE, how(deaf));
+        EXPECT_EQ(SPORK_DEADLINE, how(stopped));
+        if ((death_of(deaf).exitcode == -15 || death_of(stopped).exitcode == -15) && ms < kWatchdogMs) continue;
+        EXPECT_EQ(-9, death_of(deaf).exitcode);
+        EXPECT_EQ(-9, death_of(stopped).exitcode);
+        EXPECT_EQ(2u, count(pool).crashed);
+        break;
+    }
 }
 
 // The stopping begins anew, with another reason, when it has come half its way.
@@ -317,13 +326,14 @@ TEST_F(PoolDeadline, OfATaskThatIsCancelledWhileItIsTerminatedIsStillItsEnd)
     Board board;
     Pool pool(limited(1, 200, board), board);
     Future deaf = give_held(pool, POOLS_DEAF);
-    ASSERT_TRUE(board.reaches(POOLS_ASKED, 1));
+    until([&] { return board.get(POOLS_ASKED) == 1 || spork_future_wait(deaf, 0) == SPORK_OK; }, "it is not asked");
     spork_sleep(150); // SIGTERM comes after 100 ms, SIGKILL after 200; whatever has come by now, it ends
     spork_future_cancel(deaf);
     spork_status status = how(deaf);
     EXPECT_TRUE(status == SPORK_DEADLINE || status == SPORK_CANCELLED) << spork_status_name(status);
-    until_gone(board.pid());
-    EXPECT_EQ(9, square(pool, 3));
+    if (death_of(deaf).pid != 0) until_gone(death_of(deaf).pid);
+    const spork_task_options later = within(kWatchdogMs);
+    EXPECT_EQ(9, value_of<int>(give(pool, pools_square, spork_pack(3), &later)));
 }
 
 // What its place says of the beginning is the last one's as long as it has not begun.
@@ -333,9 +343,9 @@ TEST_F(PoolDeadline, IsNotThatOfTheTaskBefore)
     GTEST_SKIP() << "skipped: needs to see that a process is stopped, which /proc tells";
 #endif
     Board board;
-    Pool pool(limited(1, 200, board), board);
+    Pool pool(limited(1, 1000, board), board);
     EXPECT_EQ(SPORK_OK, how(give(pool, pools_stop_at_next)));
-    spork_sleep(250); // by now that one would be late
+    spork_sleep(1050); // by now that one would be late
     Future next = give(pool, pools_square, spork_pack(3));
     until([&] { return harness_pid_stopped(board.pid()); }, "the worker does not come to the next task");
     linger(); // whoever looks at clocks does
@@ -346,17 +356,23 @@ TEST_F(PoolDeadline, IsNotThatOfTheTaskBefore)
 
 TEST_F(PoolDeadline, IsForEachAttempt)
 {
-    Board board;
-    spork_pool_options o = limited(1, 300, board); // room for an attempt that ends by itself on a loaded machine
-    o.retries = 2;
-    Pool pool(o, board);
-    EXPECT_EQ(2u, value_of<unsigned>(give(pool, pools_hold_until, spork_pack(2u))));
-    EXPECT_EQ(3u, value_of<unsigned>(give(pool, pools_hold_until, spork_pack(3u))));
-    Future future = give(pool, pools_hold_until, spork_pack(4u));
-    EXPECT_EQ(SPORK_DEADLINE, how(future));
-    EXPECT_EQ(3u, death_of(future).attempt);
-    EXPECT_EQ(6u, count(pool).crashed);
-    EXPECT_EQ(5u, count(pool).retried);
+    for (int ms = 300;; ms *= 4) { // where that is too little for an attempt that ends by itself, with more
+        Board board;
+        spork_pool_options o = limited(1, ms, board);
+        o.retries = 2;
+        Pool pool(o, board);
+        Future second = give(pool, pools_hold_until, spork_pack(2u));
+        Future third = give(pool, pools_hold_until, spork_pack(3u));
+        Future future = give(pool, pools_hold_until, spork_pack(4u));
+        EXPECT_EQ(SPORK_DEADLINE, how(future));
+        EXPECT_EQ(3u, death_of(future).attempt);
+        if (count(pool).crashed > 6 && ms < kWatchdogMs) continue;
+        EXPECT_EQ(2u, value_of<unsigned>(second));
+        EXPECT_EQ(3u, value_of<unsigned>(third));
+        EXPECT_EQ(6u, count(pool).crashed);
+        EXPECT_EQ(5u, count(pool).retried);
+        break;
+    }
 }
 
 // The task is as long as its limit: it ends well or past its deadline, and never by what it says when it is asked to stop.
@@ -365,13 +381,14 @@ TEST_F(PoolDeadline, AndTheEndOfATaskHaveOneOutcome)
     Calls calls;
     Pool pool(2, false);
     std::mt19937 random(storm_seed());
-    const int rounds = harness_rounds(2000);
-    int late = 0, cancelled = 0;
+    int late = 0, cancelled = 0, rounds = 0;
     std::vector<Future> futures;
     std::vector<bool> wanted;
     spork_task_options o = calls.options();
     o.timeout_ms = 2;
-    for (int i = 0; i < rounds && !HasFailure(); i++) {
+    for (int i : repeat(2000)) {
+        if (HasFailure()) break;
+        rounds = i + 1;
         Future future = give(pool, pools_spin, spork_pack(1900 + static_cast<int>(random() % 200), i), &o);
         spork_status said = SPORK_BAD_STATE;
         if (i % 3 == 0) { // and a third hand at it
@@ -519,7 +536,7 @@ TEST_F(PoolCrash, HasARecordOfWhatTheWorkerUsed)
     printf("%d KiB, %d ms\n", static_cast<int>(death.peak_rss / kKiB), static_cast<int>(death.cpu_ms));
 #ifdef __linux__
     EXPECT_GE(death.peak_rss, 100 * kKiB);
-    EXPECT_GE(death.cpu_ms, 10u);
+    EXPECT_GT(death.cpu_ms, 0u);
 #endif
     EXPECT_LT(death.peak_rss, uint64_t{1} << 40);
     EXPECT_LT(death.cpu_ms, 60000u);

@@ -108,19 +108,31 @@ TEST_P(PoolEnd, ByTerminateClosesWhatHasNotEnded)
 // The keeper learns of the termination and of the task's end at once.
 TEST_P(PoolEnd, ByTerminateClosesWhatEndsAfterItWhoeverIsSlow)
 {
-    Board board;
-    Pool pool(1, threads(), board);
-    Future running = give_held(pool);
-    ASSERT_TRUE(board.reaches(POOLS_BEGUN, 1));
-    spork__point_arm_hold(SPORK__AT_KEEPER_AWAKE, 1);
-    EXPECT_EQ(SPORK_OK, spork_pool_terminate(pool));
-    until([] { return spork__point_held(); }, "the keeper is not called");
-    board.open();
-    until([&] { return spork_future_wait(running, 0) == SPORK_OK; }, "the task does not end");
-    EXPECT_EQ(SPORK_CLOSED, how(running));
-    spork__point_release();
-    spork__point_arm(SPORK__POINT_NONE, 0);
-    EXPECT_EQ(SPORK_OK, spork_pool_join(pool, kWatchdogMs)) << spork_error();
+    bool slow = false;
+    for (int round = 0; round < 100 && !slow && !HasFailure(); round++) {
+        Board board;
+        Pool pool(1, threads(), board);
+        Future running = give_held(pool);
+        ASSERT_TRUE(board.reaches(POOLS_BEGUN, 1));
+        linger(); // the keeper goes back to sleep: if it has not, it may learn of the termination before it comes to the point
+        spork__point_arm_hold(SPORK__AT_KEEPER_AWAKE, 1);
+        EXPECT_EQ(SPORK_OK, spork_pool_terminate(pool));
+        until([] { return spork__point_held(); }, "the keeper is not called");
+        board.open();
+        until(
+            [&] {
+                slow = spork_future_wait(running, 0) == SPORK_OK;
+                return slow || !harness_pid_exists(board.pid()); // then the keeper was quick, and has terminated it
+            },
+            "the task does not end");
+        if (slow) {
+            EXPECT_EQ(SPORK_CLOSED, how(running));
+        }
+        spork__point_release();
+        spork__point_arm(SPORK__POINT_NONE, 0);
+        EXPECT_EQ(SPORK_OK, spork_pool_join(pool, kWatchdogMs)) << spork_error();
+    }
+    EXPECT_TRUE(slow) << "the keeper was always quicker";
 }
 
 TEST_P(PoolEnd, ByShutdownIsDoneIfThereIsTime)
@@ -140,16 +152,20 @@ TEST_P(PoolEnd, ByShutdownIsDoneIfThereIsTime)
 
 TEST_P(PoolEnd, ByShutdownAsksBeforeItEnds)
 {
-    Board board;
-    Pool pool(2, threads(), board);
-    std::vector<Future> futures;
-    for (int i = 0; i < 2; i++) futures.push_back(give_held(pool, POOLS_WILLING));
-    ASSERT_TRUE(board.reaches(POOLS_BEGUN, 2));
-    spork_status status = spork_pool_shutdown(pool, 2000); // they are asked with a quarter of it left
-    EXPECT_TRUE(status == SPORK_OK || status == SPORK_TIMEOUT) << spork_error();
-    EXPECT_EQ(2, board.get(POOLS_ASKED));
-    EXPECT_EQ(2, board.get(POOLS_ENDED)); // by themselves
-    for (const Future &future : futures) EXPECT_NE(SPORK_TIMEOUT, spork_future_status(future));
+    for (int ms = 1600;; ms *= 4) { // they are asked with a quarter of it left: where that is too little, with more
+        Board board;
+        Pool pool(2, threads(), board);
+        std::vector<Future> futures;
+        for (int i = 0; i < 2; i++) futures.push_back(give_held(pool, POOLS_WILLING));
+        ASSERT_TRUE(board.reaches(POOLS_BEGUN, 2));
+        spork_status status = spork_pool_shutdown(pool, ms);
+        EXPECT_TRUE(status == SPORK_OK || status == SPORK_TIMEOUT) << spork_error();
+        for (const Future &future : futures) EXPECT_NE(SPORK_TIMEOUT, how(future));
+        if (board.get(POOLS_ENDED) < 2 && ms < kWatchdogMs) continue;
+        EXPECT_EQ(2, board.get(POOLS_ASKED));
+        EXPECT_EQ(2, board.get(POOLS_ENDED)); // by themselves
+        break;
+    }
 }
 
 TEST_P(PoolEnd, ByShutdownComesInTimeWhateverTheTasksDo)
@@ -187,9 +203,9 @@ TEST_P(PoolEnd, ByShutdownFromSeveralThreadsIsOneEnd)
                 EXPECT_TRUE(status == SPORK_OK || status == SPORK_TIMEOUT) << spork_error();
             }));
     }
-    for (size_t i = 0; i < futures.size(); i++) { // the first two may have been asked, and have returned
-        spork_status status = how(futures[i]);
-        EXPECT_TRUE(status == SPORK_CLOSED || (i < 2 && status == SPORK_OK)) << spork_status_name(status);
+    for (const Future &future : futures) { // some may have been asked, and have returned
+        spork_status status = how(future);
+        EXPECT_TRUE(status == SPORK_CLOSED || status == SPORK_OK) << spork_status_name(status);
     }
     EXPECT_EQ(SPORK_OK, spork_pool_join(pool, kWatchdogMs)) << spork_error();
 }
@@ -292,13 +308,11 @@ TEST_P(PoolEndOf, AnyStateByShutdownWithLittleTimeOrNone)
 {
     for (int ms : {0, 60}) {
         for_all_states([=](Pool &pool, const Board &, int state) {
-            double begin = spork_time();
-            spork_status status = spork_pool_shutdown(pool, ms);
+            spork_status status = spork_pool_shutdown(pool, ms); // and it comes back, or the test is ended
             EXPECT_TRUE(status == SPORK_OK || status == SPORK_TIMEOUT) << spork_error();
             if (is_stuck(state)) {
                 EXPECT_EQ(SPORK_TIMEOUT, status);
             }
-            EXPECT_LT(spork_time() - begin, kWatchdogMs / 1000.0);
             expect_refused(SPORK_CLOSED, pool, pools_square, spork_pack(3));
         });
     }
@@ -477,7 +491,7 @@ TEST_P(PoolMany, ThreadsUseOnePool)
 {
     Calls calls;
     Pool pool(2, threads());
-    const int rounds = harness_rounds(200);
+    const int rounds = harness_count(200);
     std::atomic<int> wrong{0};
     {
         std::vector<std::unique_ptr<Thread>> users;
@@ -557,15 +571,11 @@ TEST_P(PoolMany, PoolsAreUsedInEachOther)
     if (processes() && spork_get_start_method() == SPORK_FORK)
         GTEST_SKIP() << "skipped: ThreadSanitizer has no threads in what a program with threads has forked";
 #endif
-#if defined(__SANITIZE_ADDRESS__)
     // The other thread may hold one of its locks in the moment of the fork, and the child has no copy of that thread.
-    const bool no_fork = threads() && spork_get_start_method() == SPORK_FORK;
-#else
-    const bool no_fork = false;
-#endif
+    const bool no_fork = harness_instrumented() && threads() && spork_get_start_method() == SPORK_FORK;
     Pool pool(2, threads());
     for (bool inner_threads : {false, true}) {
-        if (no_fork && !inner_threads) continue; // AddressSanitizer's locks do not know forks
+        if (no_fork && !inner_threads) continue; // a sanitizer's locks do not know forks
         std::vector<Future> futures;
         for (int n : {100, 50}) futures.push_back(give(pool, pools_nested, spork_pack(inner_threads, n)));
         EXPECT_EQ(328350, value_of<int64_t>(futures[0]));
@@ -601,8 +611,7 @@ TEST_P(PoolMany, WorkersSumSquares)
 
 TEST_P(PoolMany, PoolsLeaveNothingBehind)
 {
-    const int rounds = std::min(30, harness_rounds(30));
-    for (int i = 0; i < rounds; i++) {
+    for (int i : repeat(30)) {
         Board board;
         Pool pool(2, threads(), board);
         std::vector<int64_t> in(10, i), out(10);

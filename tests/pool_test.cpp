@@ -195,7 +195,7 @@ TEST(PoolOfThreads, HasNeitherDeadlinesNorLimits)
     EXPECT_EQ(SPORK_UNSUPPORTED, spork_last_status());
     EXPECT_TRUE(says("thread"));
     Pool pool(1, true);
-    const spork_task_options timeout = within(1000);
+    const spork_task_options timeout = within(kWatchdogMs);
     expect_refused(SPORK_UNSUPPORTED, pool, pools_square, spork_pack(3), &timeout);
     EXPECT_EQ(0u, count(pool).submitted);
     EXPECT_EQ(9, square(pool, 3));
@@ -412,7 +412,7 @@ TEST_P(PoolTask, ComesInHundredsOfThousands)
 {
     Board board;
     Pool pool(2, threads(), board);
-    const int many = harness_rounds(100000);
+    const int many = harness_count(100000);
     for (int i = 0; i < many && !HasFailure(); i++)
         give_away(pool, pools_count, spork_pack(static_cast<int>(POOLS_FREE)));
     EXPECT_EQ(SPORK_OK, spork_pool_close(pool));
@@ -498,7 +498,8 @@ TEST_P(PoolTask, IsCancelledByApplyIfItIsNotInTime)
               spork_pool_apply(pool, pools_hold,
                                spork_pack(static_cast<int>(POOLS_WILLING), static_cast<int>(POOLS_GATE)), &result, 50));
     EXPECT_EQ(16, square(pool, 4));
-    if (board.get(POOLS_BEGUN) == 2) { // else it had not begun within these 50 ms
+    // Else it had not begun within these 50 ms, or was ended 100 ms after it was asked.
+    if (board.get(POOLS_BEGUN) == 2 && (threads() || count(pool).crashed == 0)) {
         EXPECT_EQ(1, board.get(POOLS_ASKED));
     }
 }

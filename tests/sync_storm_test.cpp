@@ -10,9 +10,7 @@
 
 namespace {
 
-constexpr int kPatienceMs = 10000;
-
-sync_result run_storm(int deaths, spork__point first, spork__point last, spork__bug bug, int patience_ms)
+sync_result run_storm(harness_budget deaths, spork__point first, spork__point last, spork__bug bug, int patience_ms)
 {
     sync_plan plan = {};
     plan.deaths = deaths;
@@ -28,10 +26,10 @@ sync_result run_storm(int deaths, spork__point first, spork__point last, spork__
     return result;
 }
 
-void expect_survival(const sync_result &result, int deaths)
+void expect_survival(const sync_result &result, int least)
 {
     EXPECT_EQ(0, result.violations) << result.first;
-    EXPECT_GE(result.deaths, deaths);
+    EXPECT_GE(result.deaths, least);
     EXPECT_EQ(static_cast<unsigned>(SYNC_PERMITS), result.free_permits);
     EXPECT_GT(result.locked, 0);
     EXPECT_GT(result.permits, 0);
@@ -40,18 +38,19 @@ void expect_survival(const sync_result &result, int deaths)
 
 TEST(SyncStorm, WhoIsKilledAtAnyMomentHurtsNobodyElse)
 {
-    int deaths = harness_rounds(500);
-    expect_survival(run_storm(deaths, SPORK__POINT_NONE, SPORK__POINT_NONE, SPORK__BUG_NONE, kPatienceMs), deaths);
+    harness_budget deaths = harness_budget_of(3, 10, 500);
+    expect_survival(run_storm(deaths, SPORK__POINT_NONE, SPORK__POINT_NONE, SPORK__BUG_NONE, kWatchdogMs),
+                    deaths.least);
 }
 
 TEST(SyncStorm, WhoDiesAtAnyPointOfTheCodeHurtsNobodyElse)
 {
     if (harness_wine()) GTEST_SKIP() << "skipped: too slow under wine; Windows has the same code above the platform";
-    int deaths = harness_rounds(200);
+    harness_budget deaths = harness_budget_of(3, 10, 200);
     sync_result result =
-        run_storm(deaths, SPORK__AT_MUTEX_TORN, SPORK__AT_BARRIER_ACTING, SPORK__BUG_NONE, kPatienceMs);
-    expect_survival(result, deaths);
-    if (deaths < 200) return; // too few to come to most points
+        run_storm(deaths, SPORK__AT_MUTEX_TORN, SPORK__AT_BARRIER_ACTING, SPORK__BUG_NONE, kWatchdogMs);
+    expect_survival(result, deaths.least);
+    if (!harness_full()) return; // too few to come to most points
     int points = 0;
     for (int point = SPORK__AT_MUTEX_TORN; point <= SPORK__AT_BARRIER_ACTING; point++) points += result.at[point] > 0;
     EXPECT_GE(points, 6) << "deaths at a few points only";
@@ -59,10 +58,9 @@ TEST(SyncStorm, WhoDiesAtAnyPointOfTheCodeHurtsNobodyElse)
 
 TEST(SyncStorm, EightWaitersGetOnWhenFiveHundredOwnersAreKilled)
 {
-    int deaths = harness_rounds(500);
-    long repaired = 0;
-    EXPECT_TRUE(sync_owners_die(deaths, 8, &repaired)) << spork_error();
-    EXPECT_EQ(deaths, repaired);
+    long died = 0, repaired = 0;
+    EXPECT_TRUE(sync_owners_die(harness_budget_of(2, 5, 500), 8, &died, &repaired)) << spork_error();
+    EXPECT_EQ(died, repaired);
 }
 
 // A storm of which each such mistake must be noticed: deaths at the points where it matters.
@@ -78,7 +76,9 @@ TEST_P(SyncStormFindsThat, It)
     if (harness_wine()) GTEST_SKIP() << "skipped: what finds mistakes natively need not be shown again under wine";
     if (harness_instrumented())
         GTEST_SKIP() << "skipped: sanitizers slow the storm down, and a planted mistake is no report";
-    sync_result result = run_storm(200, GetParam().first, GetParam().last, GetParam().bug, 2000);
+    // Until it is found out.
+    sync_result result = run_storm(harness_budget_of(kWatchdogMs / 1000.0, 1, 2000), GetParam().first, GetParam().last,
+                                   GetParam().bug, 2000);
     EXPECT_TRUE(result.violations > 0 || result.free_permits != SYNC_PERMITS);
 }
 
@@ -107,7 +107,7 @@ spork_status meet_the_dead(bool after, spork__bug bug)
     spork_process_kill(other.get());
     EXPECT_EQ(-9, other.join());
     spork__plant(bug);
-    spork_status status = spork_barrier_wait(barrier, nullptr, bug == SPORK__BUG_NONE ? kPatienceMs : 1000);
+    spork_status status = spork_barrier_wait(barrier, nullptr, bug == SPORK__BUG_NONE ? kWatchdogMs : 1000);
     spork__plant(SPORK__BUG_NONE);
     spork_barrier_free(barrier);
     return status;

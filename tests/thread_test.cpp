@@ -377,7 +377,7 @@ TEST_F(Threads, TakeNoQueueWithARole)
 TEST_F(Threads, TalkThroughOneQueueUntilOneOfThemClosesIt)
 {
     Queue queue(spork_queue_new(4, 0));
-    const int count = harness_rounds(2000);
+    const int count = harness_count(2000);
     Spun thread(threads_put_numbers, spork_pack(queue.get(), count));
     ASSERT_EQ(SPORK_OK, thread.start()) << spork_error();
     spork_args *message = nullptr;
@@ -573,7 +573,7 @@ TEST_F(Threads, ReturnAnyExitCode)
 
 TEST_F(Threads, AreStartedOnceByWhoeverIsFirst)
 {
-    for (int round = 0; round < harness_rounds(20); round++) {
+    for ([[maybe_unused]] int round : repeat(20)) {
         Semaphore runs(spork_semaphore_new(0, 0));
         Spun thread(threads_count, spork_pack(runs.get()));
         std::atomic<int> started{0}, refused{0};
@@ -961,7 +961,7 @@ TEST_F(Threads, OfAProcessShareWhatItWasGiven)
     Queue queue(spork_queue_new(0, 0));
     Lock lock(spork_lock_new());
     Shm block(spork_shm_new(sizeof(int)));
-    const int count = harness_rounds(1000);
+    const int count = harness_count(1000);
     Child child(threads_share_inside, spork_pack(queue.get(), lock.get(), block.get(), count));
     EXPECT_EQ(0, child.run());
     EXPECT_EQ(4 * count, *static_cast<int *>(spork_shm_data(block)));
@@ -1011,7 +1011,7 @@ TEST_F(Threads, BelongToTheProcessThatStartedThem)
 TEST_F(Threads, OneAfterTheOtherLeaveNothingBehind)
 {
     const int before = threads_of_system();
-    for (int i = 0; i < harness_rounds(1000); i++) {
+    for (int i : repeat(1000)) {
         Spun thread(target_return, spork_pack(i));
         ASSERT_EQ(i, thread.run());
     }
@@ -1021,9 +1021,9 @@ TEST_F(Threads, OneAfterTheOtherLeaveNothingBehind)
 
 TEST_F(Threads, ThatNobodyJoinsLeaveNothingBehind)
 {
-    const int before = threads_of_system(), count = harness_rounds(300);
+    const int before = threads_of_system();
     Semaphore &ran = Lasting::the().semaphore;
-    for (int i = 0; i < count; i++) {
+    for (int i : repeat(300)) {
         Spun thread(threads_count, spork_pack(ran.get()));
         ASSERT_EQ(SPORK_OK, thread.start()) << spork_error();
         if (i % 2 == 0) spork_thread_free(thread.release()); // while it runs, or just after
@@ -1060,7 +1060,7 @@ TEST_F(Threads, FiftyRunAtOnce)
 
 TEST_F(Threads, AreAskedByManyWhileTheyComeAndGo)
 {
-    for (int round = 0; round < harness_rounds(100); round++) {
+    for (int round : repeat(100)) {
         Spun thread(target_return, spork_pack(round));
         std::atomic<int> wrong{0};
         {
@@ -1141,7 +1141,7 @@ TEST(ProgramsWithThreads, WaitForThoseThatAreStartedMeanwhile)
 
 TEST(ProgramsWithThreads, EndWellWhileDaemonsUseEverything)
 {
-    for (int i = 0; i < harness_rounds(10); i++) ASSERT_EQ("main ends\n", output_of("restless", 0));
+    for ([[maybe_unused]] int i : repeat(10)) ASSERT_EQ("main ends\n", output_of("restless", 0));
 }
 
 TEST(ProgramsWithThreads, NeedNoSporkInitForThem)

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "budget.h"
 #include "harness/trees.h"
 #include "tree.h"
 
@@ -45,7 +46,7 @@ class Member {
     {
         harness_end_free(held);
         held = nullptr;
-        EXPECT_EQ(SPORK_OK, spork_process_join(process, 10000));
+        EXPECT_EQ(SPORK_OK, spork_process_join(process, kWatchdogMs));
     }
     int pid() const { return spork_process_pid(process); }
 
@@ -94,7 +95,7 @@ TEST(Tree, TheIdStaysWhileTheProcessTakesPart)
 
 TEST(Tree, AllThreadsOfAProcessAreOneParticipant)
 {
-    for (int round = 0; round < harness_rounds(200); round++) {
+    for ([[maybe_unused]] int round : repeat(200)) {
         uint32_t ids[8] = {0};
         spork__tree_leave(); // so that all meet a process without an id
         std::vector<std::thread> threads;
@@ -177,7 +178,7 @@ TEST(Tree, AKilledChildIsDead)
         Member member(trees_join_and_hold, method);
         EXPECT_TRUE(spork__tree_alive(member.id));
         EXPECT_EQ(SPORK_OK, spork_process_kill(member.process));
-        EXPECT_EQ(SPORK_OK, spork_process_join(member.process, 10000));
+        EXPECT_EQ(SPORK_OK, spork_process_join(member.process, kWatchdogMs));
         EXPECT_FALSE(spork__tree_alive(member.id));
     }
 }
@@ -212,7 +213,7 @@ TEST(Tree, ADeadOnesSlotIsTakenOverByTheNextGeneration)
         Member member(trees_join_and_hold);
         dead = member.id;
         spork_process_kill(member.process);
-        spork_process_join(member.process, 10000);
+        spork_process_join(member.process, kWatchdogMs);
     }
     for (int i = 0; i < 3 * SPORK__TREE_SLOTS && taken == 0; i++) { // an id comes back as late as possible
         spork__tree_leave();
@@ -240,7 +241,7 @@ TEST(Tree, ALivingOnesSlotIsNeverTaken)
 
 TEST(Tree, ManyComingAndGoingAtOnceNeverShareAnId)
 {
-    const int processes = harness_wine() ? 4 : 16, rounds = std::max(harness_rounds(200), 10);
+    const int processes = harness_wine() ? 4 : 16, rounds = std::max(harness_count(200), 10);
     harness_end *reader = nullptr, *writer = nullptr;
     ASSERT_TRUE(harness_pipe(&reader, &writer));
     std::vector<spork_process *> all;
@@ -276,7 +277,7 @@ TEST(Tree, ManyComingAndGoingAtOnceNeverShareAnId)
     EXPECT_EQ(processes * rounds, joins);
     EXPECT_TRUE(holders.empty());
     for (spork_process *p : all) {
-        EXPECT_EQ(SPORK_OK, spork_process_join(p, 10000));
+        EXPECT_EQ(SPORK_OK, spork_process_join(p, kWatchdogMs));
         EXPECT_EQ(0, spork_process_exitcode(p));
         spork_process_free(p);
     }

@@ -40,9 +40,8 @@ TEST(Wait, OfThreeHundredFindsExactlyTheSevenThatAreReady)
 {
     constexpr size_t kCount = 300;
     Connections connections(kCount);
-    const int rounds =
-        harness_wine() ? 3 : harness_rounds(1000); // wine: milliseconds for each read that is begun and ended
-    for (int round = 0; round < rounds && !HasFailure(); round++) {
+    for (int round : repeat(1000, 2, 3)) {
+        if (HasFailure()) break;
         std::set<size_t> chosen;
         for (size_t k = 0; k < 7; k++) chosen.insert((static_cast<size_t>(round) * 13 + k * 41) % kCount);
         for (size_t i : chosen)
@@ -246,7 +245,7 @@ TEST(Wait, ManyProcessesWaitForOneQueueInDifferentWays)
             std::make_unique<Child>(target_drain, spork_pack(spork_get_only(queue), spork_put_only(done), i)));
         ASSERT_EQ(SPORK_OK, children.back()->start()) << spork_error();
     }
-    int count = harness_rounds(5000);
+    int count = harness_count(5000);
     for (int i = 0; i < count; i++)
         ASSERT_EQ(SPORK_OK, spork_queue_put(queue, spork_pack(i), kWatchdogMs)) << spork_error();
     std::vector<int> seen(static_cast<size_t>(count));

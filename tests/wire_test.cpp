@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "alloc.h"
+#include "budget.h"
 #include "fault.h"
 #include "harness/harness.h"
 #include "harness/values.h"
@@ -400,7 +401,7 @@ TEST(Wire, BytesBehindTheEndAreRefused)
 
 TEST(Wire, EveryChangedByteIsRefusedOrGivesArgsThatCanBeWalked)
 {
-    const bool thorough = harness_scale() >= 1;
+    const bool thorough = harness_full();
     size_t accepted_count = 0;
     for (const spork_args &packed : samples()) {
         const Bytes whole = encode(packed);
@@ -566,8 +567,9 @@ TEST(Wire, RandomBytesAreRefusedOrGiveArgsThatCanBeWalked)
                                    uint64_t{1} << 32};
     const uint32_t units[] = {0, 1, 2, 4, 8, 16, 24, 0xffffffff};
     size_t accepted_count = 0;
-    const int rounds = harness_rounds(200000);
-    for (int round = 0; round < rounds; round++) {
+    int rounds = 0;
+    for (int round : repeat(200000, 4, 2)) {
+        rounds = round + 1;
         Bytes bytes;
         if (below(4) == 0) { // noise
             bytes.resize(below(400));

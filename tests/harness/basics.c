@@ -229,7 +229,7 @@ int basics_fork_and_start(int code)
     int pid = spork_fork();
     if (pid == 0) {
         spork_process *p = spork_process_new(give_back, spork_pack(code));
-        if (spork_process_start(p) != SPORK_OK || spork_process_join(p, 10000) != SPORK_OK) _exit(254);
+        if (spork_process_start(p) != SPORK_OK || spork_process_join(p, harness_patience_ms()) != SPORK_OK) _exit(254);
         _exit(spork_process_exitcode(p));
     }
     return end_of(pid);

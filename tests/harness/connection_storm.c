@@ -7,7 +7,7 @@
 
 #include "connections.h"
 
-enum { PATIENCE_MS = 10000, MOST = 1 << 20 };
+enum { MOST = 1 << 20 };
 
 typedef struct line {
     _Atomic uint32_t sent, got; /* of the pair at hand, which are numbered from 0 */
@@ -75,7 +75,8 @@ static bool receive(view *v, uint32_t expected)
     size_t size;
     head h;
     ledger *l = v->ledger;
-    if (!said(v, spork_connection_recv_bytes(v->connection, v->buffer, MOST, &size, PATIENCE_MS))) return false;
+    if (!said(v, spork_connection_recv_bytes(v->connection, v->buffer, MOST, &size, harness_patience_ms())))
+        return false;
     memcpy(&h, v->buffer, sizeof h);
     if (size < sizeof h || h.size != size || h.sum != connections_checksum(v->buffer + sizeof h, size - sizeof h))
         tally_fault_add(&l->faults, TALLY_TORN, "a torn message of %zu bytes", size);
@@ -94,7 +95,7 @@ static int sender(const spork_args *args)
         make_message(&v, number);
         uint32_t size;
         memcpy(&size, v.buffer + offsetof(head, size), sizeof size);
-        if (!said(&v, spork_connection_send_bytes(v.connection, v.buffer, size, PATIENCE_MS))) break;
+        if (!said(&v, spork_connection_send_bytes(v.connection, v.buffer, size, harness_patience_ms()))) break;
         atomic_store(&v.line->sent, number + 1);
         if (v.echo && !receive(&v, number)) break;
     }
@@ -110,7 +111,8 @@ static int receiver(const spork_args *args)
         head h;
         atomic_store(&v.line->got, number + 1);
         memcpy(&h, v.buffer, sizeof h);
-        if (v.echo && !said(&v, spork_connection_send_bytes(v.connection, v.buffer, h.size, PATIENCE_MS))) break;
+        if (v.echo && !said(&v, spork_connection_send_bytes(v.connection, v.buffer, h.size, harness_patience_ms())))
+            break;
     }
     free(v.buffer);
     return 0;
@@ -149,7 +151,7 @@ static bool start(storm *s, int i)
     if (status == SPORK_OK) return true;
     tally_status(&s->ledger->faults, status);
     spork_process_kill(s->pairs[i].receiver); /* if it is there */
-    spork_process_join(s->pairs[i].receiver, PATIENCE_MS);
+    spork_process_join(s->pairs[i].receiver, harness_patience_ms());
     spork_process_free(s->pairs[i].receiver);
     spork_process_free(s->pairs[i].sender);
     s->pairs[i].receiver = s->pairs[i].sender = NULL;
@@ -159,7 +161,7 @@ static bool start(storm *s, int i)
 /* Whether it was killed; who was not ends by itself. */
 static bool bury(storm *s, spork_process *process, bool killed)
 {
-    if (spork_process_join(process, 2 * PATIENCE_MS) == SPORK_TIMEOUT) {
+    if (spork_process_join(process, 2 * harness_patience_ms()) == SPORK_TIMEOUT) {
         tally_fault_add(&s->ledger->faults, TALLY_HUNG, "the other one was killed, and this one does not end");
         spork_process_kill(process);
         spork_process_join(process, SPORK_FOREVER);
@@ -204,7 +206,9 @@ connection_result connection_storm(const connection_plan *plan)
     if (s.ledger == NULL) abort();
     int running = 0;
     while (running < plan->pairs && start(&s, running)) running++;
-    while (running == plan->pairs && s.result.deaths < plan->deaths && atomic_load(&s.ledger->faults.total) == 0) {
+    harness_budget deaths = plan->deaths;
+    while (running == plan->pairs && atomic_load(&s.ledger->faults.total) == 0 &&
+           harness_goes_on(&deaths, s.result.deaths)) {
         int i = (int)(next_random(&s.random) % (unsigned)running);
         spork_sleep((int)(next_random(&s.random) % 4));
         strike(&s, i);

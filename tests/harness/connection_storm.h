@@ -13,7 +13,7 @@ extern "C" {
 enum { CONNECTION_PAIRS = 8 };
 
 typedef struct connection_plan {
-    int deaths;  /* how many, at least */
+    harness_budget deaths;
     int pairs;   /* at a time, up to CONNECTION_PAIRS */
     bool echo;   /* each message goes back, over a duplex connection; else a pipe has one direction */
     int largest; /* bytes of a message, up to 1 MiB */

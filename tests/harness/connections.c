@@ -12,8 +12,6 @@
 #include "connections.h"
 #include "fault.h"
 
-enum { WAIT_MS = 9000 };
-
 /* Says what was not as it should be, and where; the place is the exit code. */
 static int wrong(int place, const char *what)
 {
@@ -60,10 +58,10 @@ static int give_back_all(spork_connection *in, spork_connection *out)
     for (;;) {
         void *data;
         size_t size;
-        spork_status status = connections_receive(in, &data, &size, WAIT_MS);
+        spork_status status = connections_receive(in, &data, &size, harness_helper_patience_ms());
         if (status == SPORK_CLOSED) return 0;
         if (status != SPORK_OK) return wrong(2, "receive");
-        status = spork_connection_send_bytes(out, data, size, WAIT_MS);
+        status = spork_connection_send_bytes(out, data, size, harness_helper_patience_ms());
         free(data);
         if (status != SPORK_OK) return wrong(3, "send");
     }
@@ -94,13 +92,13 @@ int connections_add(const spork_args *args)
         const double *doubles;
         size_t count;
         double sum = 0;
-        spork_status status = spork_connection_recv(end, &message, WAIT_MS);
+        spork_status status = spork_connection_recv(end, &message, harness_helper_patience_ms());
         if (status == SPORK_CLOSED) return message == NULL ? 0 : 4;
         if (status != SPORK_OK) return wrong(2, "receive");
         if (spork_unpack(message, &text, &number, spork_array_into(&doubles, &count)) != SPORK_OK)
             return wrong(3, "unpack");
         for (size_t i = 0; i < count; i++) sum += doubles[i];
-        status = spork_connection_send(end, spork_pack(text, number + 1, sum), WAIT_MS);
+        status = spork_connection_send(end, spork_pack(text, number + 1, sum), harness_helper_patience_ms());
         spork_args_free(message);
         if (status != SPORK_OK) return wrong(5, "send");
     }
@@ -119,8 +117,9 @@ int connections_produce(const spork_args *args)
     for (int n = 0; n < count; n++) {
         size_t size = length_of(n);
         connections_fill(data, size, (uint32_t)n);
-        spork_status status = spork_connection_send(
-            out, spork_pack(n, spork_bytes_of(data, size), connections_checksum(data, size)), WAIT_MS);
+        spork_status status =
+            spork_connection_send(out, spork_pack(n, spork_bytes_of(data, size), connections_checksum(data, size)),
+                                  harness_helper_patience_ms());
         if (status != SPORK_OK) return wrong(2, "send");
     }
     return 0;
@@ -135,13 +134,13 @@ int connections_consume(const spork_args *args)
     uint64_t sum;
     if (spork_unpack(args, &in, &count) != SPORK_OK) return wrong(111, "unpack");
     for (int n = 0; n < count; n++) {
-        if (spork_connection_recv(in, &message, WAIT_MS) != SPORK_OK) return wrong(2, "receive");
+        if (spork_connection_recv(in, &message, harness_helper_patience_ms()) != SPORK_OK) return wrong(2, "receive");
         if (spork_unpack(message, &number, &bytes, &sum) != SPORK_OK) return wrong(3, "unpack");
         if (number != n || bytes.size != length_of(n)) return wrong(4, "order");
         if (connections_checksum(bytes.data, bytes.size) != sum) return wrong(5, "content");
         spork_args_free(message);
     }
-    return spork_connection_recv(in, &message, WAIT_MS) == SPORK_CLOSED ? 0 : wrong(6, "no end");
+    return spork_connection_recv(in, &message, harness_helper_patience_ms()) == SPORK_CLOSED ? 0 : wrong(6, "no end");
 }
 
 int connections_hold(const spork_args *args)
@@ -149,7 +148,9 @@ int connections_hold(const spork_args *args)
     spork_connection *end, *barrier;
     char byte;
     if (spork_unpack(args, &end, &barrier) != SPORK_OK) return wrong(111, "unpack");
-    return spork_connection_recv_bytes(barrier, &byte, 1, NULL, WAIT_MS) == SPORK_CLOSED ? 0 : wrong(2, "barrier");
+    return spork_connection_recv_bytes(barrier, &byte, 1, NULL, harness_helper_patience_ms()) == SPORK_CLOSED
+               ? 0
+               : wrong(2, "barrier");
 }
 
 int connections_say(const spork_args *args)
@@ -157,7 +158,9 @@ int connections_say(const spork_args *args)
     spork_connection *out;
     const char *text;
     if (spork_unpack(args, &out, &text) != SPORK_OK) return wrong(111, "unpack");
-    return spork_connection_send_bytes(out, text, strlen(text), WAIT_MS) == SPORK_OK ? 0 : wrong(2, "send");
+    return spork_connection_send_bytes(out, text, strlen(text), harness_helper_patience_ms()) == SPORK_OK
+               ? 0
+               : wrong(2, "send");
 }
 
 int connections_wait(const spork_args *args)
@@ -166,8 +169,8 @@ int connections_wait(const spork_args *args)
     void *data;
     size_t size;
     if (spork_unpack(args, &end) != SPORK_OK) return wrong(111, "unpack");
-    if (spork_connection_send_bytes(end, "ready", 5, WAIT_MS) != SPORK_OK) return wrong(2, "send");
-    while (connections_receive(end, &data, &size, WAIT_MS) == SPORK_OK) free(data);
+    if (spork_connection_send_bytes(end, "ready", 5, harness_helper_patience_ms()) != SPORK_OK) return wrong(2, "send");
+    while (connections_receive(end, &data, &size, harness_helper_patience_ms()) == SPORK_OK) free(data);
     return spork_last_status() == SPORK_CLOSED ? 0 : wrong(3, "receive");
 }
 
@@ -180,7 +183,8 @@ int connections_die_sending(const spork_args *args)
     if (data == NULL) return 1;
     connections_fill(data, size, 1);
     for (int i = 0; i < 2; i++)
-        if (spork_connection_send_bytes(out, "before", 6, WAIT_MS) != SPORK_OK) return wrong(2, "send");
+        if (spork_connection_send_bytes(out, "before", 6, harness_helper_patience_ms()) != SPORK_OK)
+            return wrong(2, "send");
     spork_status status = spork_connection_send_bytes(out, data, size, SPORK_FOREVER); /* here it is killed */
     free(data);
     return 100 + (int)status;
@@ -202,7 +206,9 @@ int connections_not_shared(const spork_args *args)
                             (int)spork_connection_send(out, spork_pack(other), 0)};
     for (int i = 0; i < 6; i++)
         if (statuses[i] != SPORK_NOT_SHARED) return wrong(100 + statuses[i], "status");
-    return spork_connection_send_bytes(out, "not shared", 10, WAIT_MS) == SPORK_OK ? 0 : wrong(2, "send");
+    return spork_connection_send_bytes(out, "not shared", 10, harness_helper_patience_ms()) == SPORK_OK
+               ? 0
+               : wrong(2, "send");
 }
 
 int connections_serve(const spork_args *args)
@@ -210,9 +216,10 @@ int connections_serve(const spork_args *args)
     spork_connection *end, *given;
     spork_args *message;
     if (spork_unpack(args, &end) != SPORK_OK) return wrong(111, "unpack");
-    while (spork_connection_recv(end, &message, WAIT_MS) == SPORK_OK) {
+    while (spork_connection_recv(end, &message, harness_helper_patience_ms()) == SPORK_OK) {
         if (spork_unpack(message, &given) != SPORK_OK) return wrong(2, "unpack");
-        if (spork_connection_send_bytes(given, "served", 6, WAIT_MS) != SPORK_OK) return wrong(3, "send");
+        if (spork_connection_send_bytes(given, "served", 6, harness_helper_patience_ms()) != SPORK_OK)
+            return wrong(3, "send");
         spork_args_free(message);
     }
     return spork_last_status() == SPORK_CLOSED ? 0 : wrong(4, "receive");
@@ -223,20 +230,23 @@ int connections_number(const spork_args *args)
     spork_connection *end, *c[16];
     spork_args *message;
     if (spork_unpack(args, &end) != SPORK_OK) return wrong(111, "unpack");
-    if (spork_connection_recv(end, &message, WAIT_MS) != SPORK_OK) return wrong(2, "receive");
+    if (spork_connection_recv(end, &message, harness_helper_patience_ms()) != SPORK_OK) return wrong(2, "receive");
     if (spork_unpack(message, &c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6], &c[7], &c[8], &c[9], &c[10], &c[11],
                      &c[12], &c[13], &c[14], &c[15]) != SPORK_OK)
         return wrong(3, "unpack");
     for (int i = 0; i < 16; i++)
-        if (spork_connection_send(c[i], spork_pack(i), WAIT_MS) != SPORK_OK) return wrong(4, "send");
+        if (spork_connection_send(c[i], spork_pack(i), harness_helper_patience_ms()) != SPORK_OK)
+            return wrong(4, "send");
     spork_args_free(message);
-    return spork_connection_recv(end, &message, WAIT_MS) == SPORK_CLOSED ? 0 : wrong(5, "no end");
+    return spork_connection_recv(end, &message, harness_helper_patience_ms()) == SPORK_CLOSED ? 0 : wrong(5, "no end");
 }
 
 /* Until the other side has closed its end. */
 static int stay(spork_connection *end, int place)
 {
-    return spork_connection_recv_bytes(end, NULL, 0, NULL, WAIT_MS) == SPORK_CLOSED ? 0 : wrong(place, "no end");
+    return spork_connection_recv_bytes(end, NULL, 0, NULL, harness_helper_patience_ms()) == SPORK_CLOSED
+               ? 0
+               : wrong(place, "no end");
 }
 
 int connections_give_back(const spork_args *args)
@@ -245,9 +255,11 @@ int connections_give_back(const spork_args *args)
     bool stays;
     if (spork_unpack(args, &end, &stays) != SPORK_OK) return wrong(111, "unpack");
     if (spork_pipe(&reader, &writer) != SPORK_OK) return wrong(2, "pipe");
-    if (spork_connection_send(end, spork_pack("a reader", spork_move(reader)), WAIT_MS) != SPORK_OK)
+    if (spork_connection_send(end, spork_pack("a reader", spork_move(reader)), harness_helper_patience_ms()) !=
+        SPORK_OK)
         return wrong(3, "send");
-    if (spork_connection_send_bytes(writer, "made", 4, WAIT_MS) != SPORK_OK) return wrong(4, "say");
+    if (spork_connection_send_bytes(writer, "made", 4, harness_helper_patience_ms()) != SPORK_OK)
+        return wrong(4, "say");
     spork_connection_free(writer);
     return stays ? stay(end, 5) : 0;
 }
@@ -259,9 +271,11 @@ int connections_many_objects(const spork_args *args)
     if (spork_unpack(args, &end, &count) != SPORK_OK) return wrong(111, "unpack");
     for (int i = 0; i < count; i++) {
         if (spork_pipe(&reader, &writer) != SPORK_OK) return wrong(2, "pipe");
-        if (spork_connection_send(writer, spork_pack(i), WAIT_MS) != SPORK_OK) return wrong(3, "say");
+        if (spork_connection_send(writer, spork_pack(i), harness_helper_patience_ms()) != SPORK_OK)
+            return wrong(3, "say");
         spork_connection_free(writer);
-        if (spork_connection_send(end, spork_pack(i, spork_move(reader)), WAIT_MS) != SPORK_OK) return wrong(4, "send");
+        if (spork_connection_send(end, spork_pack(i, spork_move(reader)), harness_helper_patience_ms()) != SPORK_OK)
+            return wrong(4, "send");
     }
     return stay(end, 5);
 }
@@ -312,7 +326,8 @@ static int send_to_nobody(void)
         spork_connection *reader, *writer;
         bool duplex = round % 2 != 0;
         if ((duplex ? spork_pipe_duplex : spork_pipe)(&reader, &writer) != SPORK_OK) return wrong(2, "pipe");
-        if (round > 1 && spork_connection_send_bytes(writer, "x", 1, WAIT_MS) != SPORK_OK) return wrong(3, "send");
+        if (round > 1 && spork_connection_send_bytes(writer, "x", 1, harness_helper_patience_ms()) != SPORK_OK)
+            return wrong(3, "send");
         spork_connection_free(reader);
         if (spork_connection_send_bytes(writer, "x", 1, SPORK_FOREVER) != SPORK_CLOSED) return wrong(4, "small");
         if (spork_connection_send_bytes(writer, large, sizeof large, SPORK_FOREVER) != SPORK_CLOSED)
@@ -348,7 +363,7 @@ int connections_no_sigpipe_of_old(const spork_args *args)
     spork__fault_arm(SPORK__FAULT_SYSTEM, 0, 0, false);
 #if SPORK_HAVE_PWRITEV2
     if (status != SPORK_OK) return wrong(31, "nothing was sent");
-    if (spork_connection_recv_bytes(reader, &got, 1, NULL, 1000) != SPORK_OK || got != 'x')
+    if (spork_connection_recv_bytes(reader, &got, 1, NULL, harness_helper_patience_ms()) != SPORK_OK || got != 'x')
         return wrong(32, "nothing came");
 #else
     (void)got, (void)status; /* there is but one way, and it was made to fail */
@@ -390,7 +405,8 @@ int connections_no_descriptors(const spork_args *args)
     spork_args *message;
     struct rlimit limit, tight;
     if (spork_pipe_duplex(&a, &b) != SPORK_OK || spork_pipe(&reader, &writer) != SPORK_OK) return wrong(2, "pipe");
-    if (spork_connection_send(a, spork_pack(writer, 1), WAIT_MS) != SPORK_OK) return wrong(3, "send");
+    if (spork_connection_send(a, spork_pack(writer, 1), harness_helper_patience_ms()) != SPORK_OK)
+        return wrong(3, "send");
     getrlimit(RLIMIT_NOFILE, &limit);
     tight = limit;
     tight.rlim_cur = 3;
@@ -399,16 +415,19 @@ int connections_no_descriptors(const spork_args *args)
     if (one_way != SPORK_NO_SPACE || r != NULL || w != NULL) return wrong(4, "pipe at the limit");
     r = a, w = b;
     if (spork_pipe_duplex(&r, &w) != SPORK_NO_SPACE || r != NULL || w != NULL) return wrong(5, "duplex at the limit");
-    if (spork_connection_recv(b, &message, 1000) != SPORK_NO_SPACE || message != NULL || spork_error()[0] == 0)
+    if (spork_connection_recv(b, &message, harness_helper_patience_ms()) != SPORK_NO_SPACE || message != NULL ||
+        spork_error()[0] == 0)
         return wrong(6, "an object at the limit");
-    if (spork_connection_send(a, spork_pack(2), WAIT_MS) != SPORK_OK) return wrong(9, "send");
-    if (spork_connection_recv(b, &message, WAIT_MS) != SPORK_OK) return wrong(10, "the next message");
+    if (spork_connection_send(a, spork_pack(2), harness_helper_patience_ms()) != SPORK_OK) return wrong(9, "send");
+    if (spork_connection_recv(b, &message, harness_helper_patience_ms()) != SPORK_OK)
+        return wrong(10, "the next message");
     spork_args_free(message);
     setrlimit(RLIMIT_NOFILE, &limit);
     if (spork_pipe(&r, &w) != SPORK_OK) return wrong(7, "pipe");
     spork_connection_free(writer);
     spork_connection_free(b); /* with what is left of the message: now nobody has the writer */
-    if (spork_connection_recv(reader, &message, WAIT_MS) != SPORK_CLOSED) return wrong(8, "somebody has the writer");
+    if (spork_connection_recv(reader, &message, harness_helper_patience_ms()) != SPORK_CLOSED)
+        return wrong(8, "somebody has the writer");
     return 0;
 }
 
@@ -446,9 +465,10 @@ int connections_peak(const spork_args *args)
         spork_status status = SPORK_OK;
         for (int k = 0; k < 3 && status != SPORK_CLOSED; k++) {
             if (i % 4 < 2)
-                status = spork_connection_recv(reader, &message, k == 0 ? 5 : 1000);
+                status = spork_connection_recv(reader, &message, k == 0 ? 5 : harness_helper_patience_ms());
             else
-                status = spork_connection_recv_bytes(reader, room, sizeof room, NULL, k == 0 ? 5 : 1000);
+                status = spork_connection_recv_bytes(reader, room, sizeof room, NULL,
+                                                     k == 0 ? 5 : harness_helper_patience_ms());
             if (status == SPORK_OK) return wrong(202, "received");
             if (k == 0) close(fd);
         }

@@ -137,7 +137,7 @@ bool harness_write(harness_end *e, const void *data, size_t size)
 long harness_read(harness_end *e, void *data, size_t size)
 {
     DWORD n = 0, there = 0;
-    for (double end = spork_time() + 10; spork_time() < end; Sleep(1)) {
+    for (double end = spork_time() + harness_patience_ms() / 1000.0; spork_time() < end; Sleep(1)) {
         if (!PeekNamedPipe((HANDLE)e->native, NULL, 0, NULL, &there, NULL))
             return GetLastError() == ERROR_BROKEN_PIPE ? 0 : -1;
         if (there > 0) return ReadFile((HANDLE)e->native, data, (DWORD)size, &n, NULL) ? (long)n : -1;
@@ -166,7 +166,7 @@ long harness_read(harness_end *e, void *data, size_t size)
 {
     struct pollfd p = {.fd = (int)e->native, .events = POLLIN};
     int n;
-    do n = poll(&p, 1, 10000);
+    do n = poll(&p, 1, harness_patience_ms());
     while (n < 0 && errno == EINTR);
     return n != 1 ? -1 : (long)read((int)e->native, data, size);
 }

@@ -85,7 +85,7 @@ faults_result faults_start(const faults_plan *plan)
 
     harness_end_free(writer);
     if (result.started || (result.made && result.second == SPORK_OK)) {
-        result.joined = spork_process_join(p, 10000) == SPORK_OK;
+        result.joined = spork_process_join(p, harness_patience_ms()) == SPORK_OK;
         result.exitcode = spork_process_exitcode(p);
     }
     long n = 0;

@@ -6,7 +6,7 @@
 
 #include "error.h"
 
-enum { WAIT_MS = 8000, LARGE = 200000 };
+enum { LARGE = 200000 };
 
 /* The sentence outlives what is done after it. */
 static char kept[1024];
@@ -40,7 +40,7 @@ static spork_status get_values(spork_connection *from, int number, const char *t
     spork_args *args;
     int n = 0;
     const char *t = "";
-    spork_status status = spork_connection_recv(from, &args, WAIT_MS);
+    spork_status status = spork_connection_recv(from, &args, harness_helper_patience_ms());
     if (status != SPORK_OK) return status;
     status = spork_unpack(args, &n, &t);
     if (status == SPORK_OK) status = right_if(n == number && strcmp(t, text) == 0, "values");
@@ -52,7 +52,7 @@ static spork_status get_bytes(spork_connection *from, size_t size)
 {
     static char room[5000];
     size_t got = 0;
-    spork_status status = spork_connection_recv_bytes(from, room, sizeof room, &got, WAIT_MS);
+    spork_status status = spork_connection_recv_bytes(from, room, sizeof room, &got, harness_helper_patience_ms());
     if (status != SPORK_OK) return status;
     return right_if(got == size && (size == 0 || (room[0] == 'x' && room[size - 1] == 'x')), "bytes");
 }
@@ -61,11 +61,11 @@ static spork_status talk(spork_connection *reader, spork_connection *writer)
 {
     char bytes[5000];
     memset(bytes, 'x', sizeof bytes);
-    spork_status status = keep(spork_connection_send(writer, spork_pack(7, "seven"), WAIT_MS));
+    spork_status status = keep(spork_connection_send(writer, spork_pack(7, "seven"), harness_helper_patience_ms()));
     THEN(get_values(reader, 7, "seven"));
-    THEN(spork_connection_send_bytes(writer, bytes, sizeof bytes, WAIT_MS));
-    THEN(spork_connection_send_bytes(writer, bytes, 0, WAIT_MS));
-    THEN(spork_connection_poll(reader, WAIT_MS));
+    THEN(spork_connection_send_bytes(writer, bytes, sizeof bytes, harness_helper_patience_ms()));
+    THEN(spork_connection_send_bytes(writer, bytes, 0, harness_helper_patience_ms()));
+    THEN(spork_connection_poll(reader, harness_helper_patience_ms()));
     THEN(get_bytes(reader, sizeof bytes));
     THEN(get_bytes(reader, 0));
     return status;
@@ -85,10 +85,10 @@ static spork_status take_lock(spork_connection *from)
 {
     spork_args *args;
     spork_lock *lock = NULL;
-    spork_status status = keep(spork_connection_recv(from, &args, WAIT_MS));
+    spork_status status = keep(spork_connection_recv(from, &args, harness_helper_patience_ms()));
     if (status != SPORK_OK) return status;
     THEN(spork_unpack(args, &lock));
-    THEN(spork_lock_acquire(lock, WAIT_MS));
+    THEN(spork_lock_acquire(lock, harness_helper_patience_ms()));
     THEN(spork_lock_release(lock));
     spork_args_free(args);
     return give_back(status);
@@ -102,7 +102,7 @@ static spork_status use_duplex(void)
     THEN(talk(a, b));
     THEN(talk(b, a));
     THEN(made(lock = spork_lock_new()));
-    THEN(spork_connection_send(a, spork_pack(lock), WAIT_MS));
+    THEN(spork_connection_send(a, spork_pack(lock), harness_helper_patience_ms()));
     THEN(take_lock(b));
     spork_lock_free(lock);
     spork_connection_free(a);
@@ -116,7 +116,7 @@ static spork_status get_message(spork_queue *queue, size_t size)
 {
     static char room[LARGE];
     size_t got = 0;
-    spork_status status = spork_queue_get_bytes(queue, room, sizeof room, &got, WAIT_MS);
+    spork_status status = spork_queue_get_bytes(queue, room, sizeof room, &got, harness_helper_patience_ms());
     if (status != SPORK_OK) return status;
     return right_if(got == size && room[0] == 'q' && room[size - 1] == 'q', "a message");
 }
@@ -125,7 +125,7 @@ static spork_status get_number(spork_queue *queue, int number)
 {
     spork_args *args;
     int n = 0;
-    spork_status status = spork_queue_get(queue, &args, WAIT_MS);
+    spork_status status = spork_queue_get(queue, &args, harness_helper_patience_ms());
     if (status != SPORK_OK) return status;
     status = spork_unpack(args, &n);
     if (status == SPORK_OK) status = right_if(n == number, "a number");
@@ -139,9 +139,9 @@ static spork_status use_queue(void)
     memset(bytes, 'q', sizeof bytes);
     spork_queue *queue = spork_queue_new(0, 2 * LARGE);
     spork_status status = keep(made(queue));
-    THEN(spork_queue_put(queue, spork_pack(5), WAIT_MS));
-    THEN(spork_queue_put_bytes(queue, bytes, 100, WAIT_MS));
-    THEN(spork_queue_put_bytes(queue, bytes, sizeof bytes, WAIT_MS));
+    THEN(spork_queue_put(queue, spork_pack(5), harness_helper_patience_ms()));
+    THEN(spork_queue_put_bytes(queue, bytes, 100, harness_helper_patience_ms()));
+    THEN(spork_queue_put_bytes(queue, bytes, sizeof bytes, harness_helper_patience_ms()));
     THEN(get_number(queue, 5));
     THEN(get_message(queue, 100));
     THEN(get_message(queue, sizeof bytes));
@@ -159,13 +159,13 @@ static spork_status use_locks(void)
     spork_status status = keep(made(lock));
     spork_rlock *again = NULL;
     spork_condition *condition = NULL;
-    THEN(spork_lock_acquire(lock, WAIT_MS));
+    THEN(spork_lock_acquire(lock, harness_helper_patience_ms()));
     THEN(spork_lock_release(lock));
     THEN(made(again = spork_rlock_new()));
-    THEN(spork_rlock_acquire(again, WAIT_MS));
+    THEN(spork_rlock_acquire(again, harness_helper_patience_ms()));
     THEN(spork_rlock_release(again));
     THEN(made(condition = spork_condition_new()));
-    THEN(spork_condition_acquire(condition, WAIT_MS));
+    THEN(spork_condition_acquire(condition, harness_helper_patience_ms()));
     THEN(right_if(spork_condition_wait(condition, 1) == SPORK_TIMEOUT, "a wait that nobody ends"));
     THEN(spork_condition_notify_all(condition));
     THEN(spork_condition_release(condition));
@@ -182,15 +182,15 @@ static spork_status use_counters(void)
     spork_event *event = NULL;
     spork_barrier *barrier = NULL;
     unsigned index = 0;
-    THEN(spork_semaphore_acquire(semaphore, WAIT_MS));
+    THEN(spork_semaphore_acquire(semaphore, harness_helper_patience_ms()));
     THEN(right_if(spork_semaphore_acquire(semaphore, 1) == SPORK_TIMEOUT, "a permit too many"));
     THEN(spork_semaphore_release(semaphore));
     THEN(made(event = spork_event_new()));
     THEN(right_if(spork_event_wait(event, 1) == SPORK_TIMEOUT, "a wait that nobody ends"));
     THEN(spork_event_set(event));
-    THEN(spork_event_wait(event, WAIT_MS));
+    THEN(spork_event_wait(event, harness_helper_patience_ms()));
     THEN(made(barrier = spork_barrier_new(1)));
-    THEN(spork_barrier_wait(barrier, &index, WAIT_MS));
+    THEN(spork_barrier_wait(barrier, &index, harness_helper_patience_ms()));
     spork_semaphore_free(semaphore);
     spork_event_free(event);
     spork_barrier_free(barrier);
@@ -248,18 +248,18 @@ static int in_child(const spork_args *args)
     spork_shm *shm;
     spork_connection *writer;
     if (spork_unpack(args, &queue, &lock, &shm, &writer) != SPORK_OK) return 1;
-    if (spork_lock_acquire(lock, WAIT_MS) != SPORK_OK) return 2;
+    if (spork_lock_acquire(lock, harness_helper_patience_ms()) != SPORK_OK) return 2;
     ++*(int *)spork_shm_data(shm);
     if (spork_lock_release(lock) != SPORK_OK) return 3;
-    if (spork_queue_put(queue, spork_pack(5), WAIT_MS) != SPORK_OK) return 4;
-    if (spork_connection_send(writer, spork_pack(7, "seven"), WAIT_MS) != SPORK_OK) return 5;
+    if (spork_queue_put(queue, spork_pack(5), harness_helper_patience_ms()) != SPORK_OK) return 4;
+    if (spork_connection_send(writer, spork_pack(7, "seven"), harness_helper_patience_ms()) != SPORK_OK) return 5;
     return FINE;
 }
 
 /* A child that met a fault says so by its exit code. Whether it did its work is asked only of one that says it did. */
 static spork_status check_child(spork_process *process, spork_queue *queue, spork_connection *reader, const spork_shm *shm)
 {
-    spork_status status = keep(spork_process_join(process, WAIT_MS));
+    spork_status status = keep(spork_process_join(process, harness_helper_patience_ms()));
     int code = spork_process_exitcode(process);
     if (status == SPORK_OK && code != FINE && code != SPORK_EXIT_UNKNOWN)
         return spork__fail(SPORK_FAILED, "the child ended with %d", code);
@@ -318,7 +318,7 @@ static spork_status use_thread(void)
     spork_thread *thread = spork_thread_new(in_thread, spork_pack((int)FINE));
     spork_status status = keep(made(thread));
     THEN(spork_thread_start(thread));
-    THEN(spork_thread_join(thread, WAIT_MS));
+    THEN(spork_thread_join(thread, harness_helper_patience_ms()));
     THEN(right_if(spork_thread_exitcode(thread) == FINE, "the thread's result"));
     spork_thread_free(thread);
     return give_back(status);
@@ -346,7 +346,7 @@ static spork_status apply(spork_pool *pool)
 {
     spork_args *result = NULL;
     int n = 0;
-    spork_status status = spork_pool_apply(pool, square, spork_pack(6), &result, WAIT_MS);
+    spork_status status = spork_pool_apply(pool, square, spork_pack(6), &result, harness_helper_patience_ms());
     if (status != SPORK_OK) return status;
     status = spork_unpack(result, &n);
     if (status == SPORK_OK) status = right_if(n == 36, "a result");
@@ -368,7 +368,7 @@ static spork_status later(spork_pool *pool)
     spork_future *future = NULL;
     int n = 0;
     spork_status status = keep(spork_pool_apply_async(pool, square, spork_pack(5), NULL, &future));
-    THEN(spork_future_get(future, WAIT_MS, &n));
+    THEN(spork_future_get(future, harness_helper_patience_ms(), &n));
     THEN(right_if(n == 25, "a later result"));
     spork_future_free(future);
     return give_back(status);
@@ -387,7 +387,7 @@ static spork_status use_pool(spork_start_method method, bool threads)
     THEN(map(pool));
     THEN(later(pool));
     if (pool != NULL) { /* in any case, and in time */
-        spork_status end = spork_pool_shutdown(pool, WAIT_MS);
+        spork_status end = spork_pool_shutdown(pool, harness_helper_patience_ms());
         if (status == SPORK_OK) status = keep(end);
     }
     spork_pool_free(pool);

@@ -290,8 +290,9 @@ static void rage(storm *s)
 {
     for (int i = 0; i < s->plan->workers; i++)
         if (!start_worker(s, i)) return;
-    while (s->result.deaths < s->plan->deaths && s->result.violations == 0 &&
-           atomic_load(&s->v.ground->faults.total) == 0) {
+    harness_budget deaths = s->plan->deaths;
+    while (s->result.violations == 0 && atomic_load(&s->v.ground->faults.total) == 0 &&
+           harness_goes_on(&deaths, s->result.deaths)) {
         if (!all_get_on(s)) {
             s->result.stuck = true;
             return;

@@ -16,7 +16,7 @@ typedef enum ground_kind { GROUND_ROBUST, GROUND_BELL, GROUND_ARENA } ground_kin
 typedef struct ground_plan {
     ground_kind kind;
     int workers;
-    int deaths;               /* how many, at least */
+    harness_budget deaths;
     spork__point first, last; /* SPORK__POINT_NONE: killed from outside; else they die at these points in turn */
     spork__bug bug;           /* planted in all of them */
     int patience_ms;          /* for how long a process may not get on */

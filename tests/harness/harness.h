@@ -5,16 +5,11 @@
 
 #include <spork/spork.h>
 
+#include "budget.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* ---- scale ---- */
-
-/* SPORK_TEST_SCALE: 1 is full; sanitizers, valgrind and wine get less. */
-double harness_scale(void);
-/* So many rounds at full scale; at least 1. */
-int harness_rounds(int full);
 
 /* ---- this process ---- */
 
@@ -33,7 +28,7 @@ bool harness_use_memory(size_t size);
 bool harness_pid_exists(int pid);
 /* Whether it is stopped, as by SIGSTOP. Linux; false elsewhere. */
 bool harness_pid_stopped(int pid);
-/* Sleeps until `done(user)` or the watchdog (10 s) ends it; whether it was done. */
+/* Sleeps until `done(user)`, or until the patience is over; whether it was done. */
 bool harness_until(bool (*done)(void *user), void *user);
 /* Of a number that no enumerator has, which C++ may not hold. */
 spork_status harness_set_start_method(int number);
@@ -58,14 +53,14 @@ typedef struct harness_program harness_program;
 harness_program *harness_run(const char *scenario, const char *argument);
 /* Runs any program; `arguments` ends with NULL, [0] is the path. */
 harness_program *harness_run_program(const char *const *arguments);
-/* The next line of its output without its end; NULL at the end of it, or after 10 s. Lives until the next call. */
+/* The next line of its output without its end; NULL at the end of it, or when the patience is over. Lives until the next call. */
 const char *harness_line(harness_program *program);
 /* All the rest of its output, lines joined by '\n'. */
 const char *harness_output(harness_program *program);
 int harness_pid(harness_program *program);
 void harness_kill(harness_program *program);      /* SIGKILL, TerminateProcess */
 void harness_interrupt(harness_program *program); /* POSIX only */
-/* Its exit code, -signal; -1000 if it does not end within 10 s (it is killed then). */
+/* Its exit code, -signal; -1000 if it does not end before the patience is over (it is killed then). */
 int harness_wait(harness_program *program);
 void harness_free(harness_program *program);
 /* Under Windows: if this is not called again for so long, what the threads are at is written to stderr, once. */
@@ -90,7 +85,7 @@ spork_native harness_end_native(const harness_end *end);
 spork_native harness_end_detach(harness_end *end);
 spork_status harness_end_check(const harness_end *end); /* SPORK_NOT_SHARED … */
 bool harness_write(harness_end *end, const void *data, size_t size);
-/* Bytes read; 0 at the end of file; -1 after 10 s or on an error. */
+/* Bytes read; 0 at the end of file; -1 when the patience is over, or on an error. */
 long harness_read(harness_end *end, void *data, size_t size);
 void harness_end_free(harness_end *end);
 /* Objects of this kind that exist in this process. */

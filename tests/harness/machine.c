@@ -25,21 +25,6 @@
 
 #include "harness.h"
 
-enum { WATCHDOG_MS = 10000 };
-
-double harness_scale(void)
-{
-    const char *wish = getenv("SPORK_TEST_SCALE");
-    double scale = wish != NULL ? strtod(wish, NULL) : 1;
-    return scale > 0 ? scale : 1;
-}
-
-int harness_rounds(int full)
-{
-    double rounds = full * harness_scale();
-    return rounds < 1 ? 1 : (int)rounds;
-}
-
 static void *volatile used_memory; /* what nobody could ever see, a compiler leaves out */
 
 bool harness_use_memory(size_t size)
@@ -53,7 +38,7 @@ bool harness_use_memory(size_t size)
 
 bool harness_until(bool (*done)(void *user), void *user)
 {
-    for (double end = spork_time() + WATCHDOG_MS / 1000.0; spork_time() < end; spork_sleep(1))
+    for (double end = spork_time() + harness_patience_ms() / 1000.0; spork_time() < end; spork_sleep(1))
         if (done(user)) return true;
     return done(user);
 }
@@ -76,7 +61,7 @@ static long read_some(harness_program *p, int timeout_ms); /* bytes; 0: end; -1:
 
 const char *harness_line(harness_program *p)
 {
-    for (double end = spork_time() + WATCHDOG_MS / 1000.0;;) {
+    for (double end = spork_time() + harness_patience_ms() / 1000.0;;) {
         char *begin = p->buffer + p->taken, *stop = memchr(begin, '\n', p->used - p->taken);
         if (stop != NULL) {
             size_t length = (size_t)(stop - begin);
@@ -267,7 +252,7 @@ void harness_interrupt(harness_program *p) { (void)p; }
 int harness_wait(harness_program *p)
 {
     DWORD code = 0;
-    bool hung = WaitForSingleObject(p->process, WATCHDOG_MS) == WAIT_TIMEOUT;
+    bool hung = WaitForSingleObject(p->process, (DWORD)harness_patience_ms()) == WAIT_TIMEOUT;
     if (hung) harness_kill(p);
     if (hung) WaitForSingleObject(p->process, INFINITE);
     GetExitCodeProcess(p->process, &code);

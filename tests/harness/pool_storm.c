@@ -9,7 +9,6 @@
 #include "pools.h"
 
 enum {
-    WATCHDOG_MS = 30000, /* on a machine with much to do, wine takes seconds for a worker */
     ORDERS = POOLS_FREE, /* + worker: how its task shall die */
     OBEYED = POOLS_FREE + 32,
     MET,
@@ -212,7 +211,7 @@ static void check_future(storm *s, const spork_future *future, int number, uint6
     pool_result *r = &s->result;
     int square = -1;
     spork_bytes bytes = {NULL, 0};
-    if (spork_future_wait(future, WATCHDOG_MS) != SPORK_OK) {
+    if (spork_future_wait(future, harness_patience_ms()) != SPORK_OK) {
         violation(r, TALLY_HUNG, "number %d does not end", number);
         return;
     }
@@ -260,7 +259,9 @@ static void give_tasks(storm *s)
     s->given += STORM_TASKS;
     for (int i = 0; i < STORM_TASKS; i++) check_future(s, tasks[i].future, i, before + (uint64_t)i + 1);
     for (int i = 0; i < STORM_TASKS; i++) {
-        for (double end = spork_time() + 10; atomic_load(&tasks[i].calls) == 0 && spork_time() < end;) spork_sleep(1);
+        for (double end = spork_time() + harness_patience_ms() / 1000.0;
+             atomic_load(&tasks[i].calls) == 0 && spork_time() < end;)
+            spork_sleep(1);
         if (atomic_load(&tasks[i].calls) != 1)
             violation(&s->result, atomic_load(&tasks[i].calls) > 1 ? TALLY_DUPLICATED : TALLY_WRONG, "%d callbacks",
                       atomic_load(&tasks[i].calls));
@@ -314,7 +315,8 @@ static void give_imap(storm *s)
     spork_status status;
     spork_imap *imap = spork_pool_imap(s->pool, storm_task, draw, &from, 16, true);
     int taken = 0;
-    while ((status = spork_imap_next(imap, &result, WATCHDOG_MS)) == SPORK_OK) check_future(s, result, taken++, 0);
+    while ((status = spork_imap_next(imap, &result, harness_patience_ms())) == SPORK_OK)
+        check_future(s, result, taken++, 0);
     if (status != SPORK_CLOSED || taken != STORM_TASKS)
         violation(&s->result, TALLY_WRONG, "imap: %d, %s", taken, spork_status_name(status));
     s->given += STORM_TASKS;
@@ -330,7 +332,7 @@ static unsigned meet(storm *s)
     for (unsigned i = 0; i < s->workers; i++)
         spork_pool_apply_async(s->pool, storm_meet, spork_pack(s->workers), &patient, &futures[i]);
     for (unsigned i = 0; i < s->workers; i++) {
-        spork_status status = spork_future_get(futures[i], WATCHDOG_MS, &place);
+        spork_status status = spork_future_get(futures[i], harness_patience_ms(), &place);
         if (status == SPORK_OK)
             places |= 1u << place;
         else
@@ -374,7 +376,7 @@ static void calm_down(storm *s)
     for (int i = 0; i < 3 && s->plan->points; i++) give_tasks(s); /* those that are to die somewhere do now */
     for (unsigned i = 0; i < s->workers; i++) note_death(s, (int)i, pools_get(s->board, POOLS_PIDS + (int)i));
     r->together = meet(s);
-    spork_status status = spork_pool_shutdown(s->pool, WATCHDOG_MS);
+    spork_status status = spork_pool_shutdown(s->pool, harness_patience_ms());
     if (status != SPORK_OK)
         violation(r, status == SPORK_TIMEOUT ? TALLY_HUNG : TALLY_WRONG, "the end: %s %s", spork_status_name(status),
                   spork_error());
@@ -391,7 +393,8 @@ pool_result pool_storm(const pool_plan *plan)
     if (s == NULL) abort();
     if (begin(s, plan, plan->workers > 0 ? plan->workers : STORM_WORKERS)) {
         harness_thread *killer = harness_thread_start(kill_workers, s);
-        while (kills_of(s) < plan->kills && s->result.violations == 0) {
+        harness_budget kills = plan->kills;
+        while (s->result.violations == 0 && harness_goes_on(&kills, kills_of(s))) {
             switch (s->result.rounds++ % 4) {
             case 1: give_map(s, 0); break;
             case 2: give_imap(s); break;
@@ -419,12 +422,12 @@ static void end_somehow(storm *s, bool stopped, unsigned *random)
     switch (stopped ? 1 + next_random(random) % 4 : next_random(random) % 5) {
     case 0:
         status = spork_pool_close(s->pool);
-        if (status == SPORK_OK) status = spork_pool_join(s->pool, WATCHDOG_MS);
+        if (status == SPORK_OK) status = spork_pool_join(s->pool, harness_patience_ms());
         if (status == SPORK_TIMEOUT) violation(&s->result, TALLY_HUNG, "join: %s", spork_error());
         break;
     case 1:
         status = spork_pool_terminate(s->pool);
-        if (status == SPORK_OK) status = spork_pool_join(s->pool, WATCHDOG_MS);
+        if (status == SPORK_OK) status = spork_pool_join(s->pool, harness_patience_ms());
         if (status == SPORK_TIMEOUT) violation(&s->result, TALLY_HUNG, "join: %s", spork_error());
         break;
     case 2: status = spork_pool_shutdown(s->pool, 0); break;
@@ -460,7 +463,7 @@ static void one_end(storm *s, const pool_plan *plan, unsigned *random)
     spork_pool_free(s->pool);
     s->pool = NULL;
     for (int i = 0; i < TASKS; i++) {
-        if (spork_future_wait(futures[i], WATCHDOG_MS) != SPORK_OK)
+        if (spork_future_wait(futures[i], harness_patience_ms()) != SPORK_OK)
             violation(&s->result, TALLY_HUNG, "task %d does not end", i);
         spork_status status = spork_future_status(futures[i]);
         if (status == SPORK_OK)
@@ -477,13 +480,13 @@ static void one_end(storm *s, const pool_plan *plan, unsigned *random)
     s->shm = NULL;
 }
 
-pool_result pool_storm_of_ends(int rounds, unsigned seed)
+pool_result pool_storm_of_ends(harness_budget pools, unsigned seed)
 {
     storm *s = calloc(1, sizeof *s);
     if (s == NULL) abort();
     const pool_plan plan = {.seed = seed};
     unsigned random = seed;
-    while (s->result.rounds < rounds && s->result.violations == 0) {
+    while (s->result.violations == 0 && harness_goes_on(&pools, s->result.rounds)) {
         one_end(s, &plan, &random);
         s->result.rounds++;
     }

@@ -14,7 +14,7 @@ extern "C" {
 enum { STORM_WORKERS = 4, STORM_MOST = 8, STORM_TASKS = 200 };
 
 typedef struct pool_plan {
-    int kills;          /* how many, at least */
+    harness_budget kills;
     unsigned retries;   /* of the pool */
     unsigned per_child; /* max_tasks_per_child */
     int timeout_ms;     /* of a task; with it workers are stopped, too (POSIX) */
@@ -38,7 +38,7 @@ typedef struct pool_result {
 pool_result pool_storm(const pool_plan *plan);
 
 /* Pools that are ended at a random moment, in a random way, while their workers die. */
-pool_result pool_storm_of_ends(int rounds, unsigned seed);
+pool_result pool_storm_of_ends(harness_budget pools, unsigned seed);
 
 #ifdef __cplusplus
 }

@@ -20,7 +20,8 @@
 #include "pools.h"
 #include "targets.h"
 
-enum { WATCHDOG_MS = 10000, GIVE_UP_S = 60 };
+/* A task whose test has failed ends all the same. */
+static double give_up_s(void) { return 2 * harness_patience_ms() / 1000.0; }
 
 static spork_pool_options options_of(unsigned workers, bool threads)
 {
@@ -43,7 +44,7 @@ long pools_exchange(pools_board *board, int place, long value) { return atomic_e
 
 bool pools_until(const pools_board *board, int place, long at_least)
 {
-    for (double end = spork_time() + WATCHDOG_MS / 1000.0; spork_time() < end; spork_sleep(1))
+    for (double end = spork_time() + harness_patience_ms() / 1000.0; spork_time() < end; spork_sleep(1))
         if (pools_get(board, place) >= at_least) return true;
     return pools_get(board, place) >= at_least;
 }
@@ -139,7 +140,7 @@ int pools_init_how(const spork_args *args)
         return 1;
     }
     if (strcmp(how, "door") == 0) {
-        for (double end = spork_time() + GIVE_UP_S; !is_open(board(), POOLS_DOOR) && spork_time() < end;)
+        for (double end = spork_time() + give_up_s(); !is_open(board(), POOLS_DOOR) && spork_time() < end;)
             spork_sleep(1);
         return number;
     }
@@ -304,7 +305,7 @@ int pools_values(const spork_args *args, spork_task *task)
 int pools_check_values(const spork_future *future)
 {
     struct values v;
-    if (spork_future_get(future, WATCHDOG_MS, INTO(v)) != SPORK_OK) {
+    if (spork_future_get(future, harness_patience_ms(), INTO(v)) != SPORK_OK) {
         fprintf(stderr, "%s\n", spork_error());
         return 1;
     }
@@ -359,15 +360,15 @@ int pools_use_objects(const spork_args *args, spork_task *task)
 {
     int n;
     if (spork_unpack(args, &n) != SPORK_OK) return 1;
-    if (spork_event_wait(tools.event, WATCHDOG_MS) != SPORK_OK) return 2;
-    if (spork_semaphore_acquire(tools.semaphore, WATCHDOG_MS) != SPORK_OK) return 3;
-    if (spork_lock_acquire(tools.lock, WATCHDOG_MS) != SPORK_OK) return 4;
+    if (spork_event_wait(tools.event, harness_patience_ms()) != SPORK_OK) return 2;
+    if (spork_semaphore_acquire(tools.semaphore, harness_patience_ms()) != SPORK_OK) return 3;
+    if (spork_lock_acquire(tools.lock, harness_patience_ms()) != SPORK_OK) return 4;
     long before = pools_get(board(), POOLS_FREE);
     spork_sleep(0);
     pools_set(board(), POOLS_FREE, before + 1);
     if (spork_lock_release(tools.lock) != SPORK_OK) return 5;
     if (spork_semaphore_release(tools.semaphore) != SPORK_OK) return 6;
-    if (spork_queue_put(tools.queue, spork_pack(n), WATCHDOG_MS) != SPORK_OK) return 7;
+    if (spork_queue_put(tools.queue, spork_pack(n), harness_patience_ms()) != SPORK_OK) return 7;
     return spork_return(task, n);
 }
 
@@ -619,7 +620,7 @@ static bool hold(const spork_task *task, int gate, int how)
     show(task);
     if (how == POOLS_DEAF) ignore_termination();
     pools_add(b, POOLS_BEGUN, 1);
-    for (double end = spork_time() + GIVE_UP_S; !is_open(b, gate) && spork_time() < end; spork_sleep(1)) {
+    for (double end = spork_time() + give_up_s(); !is_open(b, gate) && spork_time() < end; spork_sleep(1)) {
         if (!asked && spork_task_cancelled(task)) {
             asked = true;
             pools_add(b, POOLS_ASKED, 1);
@@ -963,10 +964,10 @@ static int use_imap(spork_pool *pool)
     if (imap == NULL) return 20;
     for (int i = 0; i < 3; i++) {
         int n = -1;
-        if (spork_imap_next(imap, &result, WATCHDOG_MS) != SPORK_OK) return 21;
+        if (spork_imap_next(imap, &result, harness_patience_ms()) != SPORK_OK) return 21;
         if (spork_future_get(result, 0, &n) != SPORK_OK || n != i * i) return 22;
     }
-    if (spork_imap_next(imap, &result, WATCHDOG_MS) != SPORK_CLOSED) return 23;
+    if (spork_imap_next(imap, &result, harness_patience_ms()) != SPORK_CLOSED) return 23;
     spork_imap_free(imap);
     return 0;
 }
@@ -998,7 +999,7 @@ static int use_futures(spork_pool *pool)
     atomic_store(&told, -1);
     if (spork_pool_apply_async(pool, pools_square, spork_pack(3), &o, &futures[0]) != SPORK_OK) return 10;
     if (spork_pool_apply_async(pool, pools_square, spork_pack(-3), NULL, &futures[1]) != SPORK_OK) return 11;
-    if (spork_future_wait_all(futures, 2, WATCHDOG_MS) != SPORK_OK) return 12;
+    if (spork_future_wait_all(futures, 2, harness_patience_ms()) != SPORK_OK) return 12;
     if (spork_future_wait_any(futures, 2, 0, &index) != SPORK_OK || index != 0) return 13;
     if (spork_future_get(futures[0], 0, &n) != SPORK_OK || n != 9) return 14;
     SPORK_MUST(spork_future_check(futures[0], 0));
@@ -1006,11 +1007,11 @@ static int use_futures(spork_pool *pool)
     if (spork_future_death(futures[1], &death) != SPORK_OK || death.attempt != 1) return 16;
     spork_wait_item item = spork_on(futures[1]);
     if (spork_wait(&item, 1, 0) != SPORK_OK || !item.ready) return 17;
-    if (spork_pool_apply(pool, pools_square, spork_pack(5), &result, WATCHDOG_MS) != SPORK_OK) return 18;
+    if (spork_pool_apply(pool, pools_square, spork_pack(5), &result, harness_patience_ms()) != SPORK_OK) return 18;
     if (spork_unpack(result, &n) != SPORK_OK || n != 25) return 19;
     spork_args_free(result);
     for (int i = 0; i < 2; i++) spork_future_free(futures[i]);
-    for (double end = spork_time() + 10; atomic_load(&told) != 9; spork_sleep(1))
+    for (double end = spork_time() + harness_patience_ms() / 1000.0; atomic_load(&told) != 9; spork_sleep(1))
         if (spork_time() > end) return 9;
     return 0;
 }
@@ -1025,7 +1026,7 @@ int pools_c_side(bool threads)
     if (code == 0) code = use_map(pool);
     if (code == 0) code = use_imap(pool);
     if (code == 0 && (spork_pool_count(pool, &counters) != SPORK_OK || counters.failed != 1)) code = 2;
-    if (code == 0 && spork_pool_shutdown(pool, WATCHDOG_MS) != SPORK_OK) code = 3;
+    if (code == 0 && spork_pool_shutdown(pool, harness_patience_ms()) != SPORK_OK) code = 3;
     spork_pool_free(pool);
     return code;
 }
@@ -1216,10 +1217,13 @@ int pools_scenario_trace(const char *argument)
     spork_future *last_one, *future;
     SPORK_MUST(spork_init(0, NULL));
     bool threads = strcmp(argument, "threads") == 0;
+    spork_shm *shm = spork_shm_new(pools_board_size());
     spork_pool_options o = options_of(WORKERS, threads);
+    o.initializer = pools_init;
+    o.initargs = spork_pack(shm);
     spork_pool *pool = spork_pool_new_with(&o);
-    for (int i = 0; i < WORKERS; i++) /* so that each of them has a row */
-        SPORK_MUST(spork_pool_apply_async(pool, pools_spin, spork_pack(50000, 1), NULL, NULL));
+    for (int i = 0; i < WORKERS; i++) /* each waits for the others, so that each of them has a row */
+        SPORK_MUST(spork_pool_apply_async(pool, pools_meet, spork_pack(WORKERS), NULL, NULL));
     for (int i = 0; i < 8 - WORKERS; i++)
         SPORK_MUST(spork_pool_apply_async(pool, pools_square, spork_pack(i), NULL, NULL));
     SPORK_MUST(
@@ -1227,14 +1231,16 @@ int pools_scenario_trace(const char *argument)
     if (!threads) {
         spork_task_options once_more = {.retries = 1};
         SPORK_MUST(spork_pool_apply_async(pool, pools_crash_until, spork_pack("exit", 2u), &once_more, &last_one));
-        SPORK_MUST(spork_future_check(last_one, WATCHDOG_MS));
+        SPORK_MUST(spork_future_check(last_one, harness_patience_ms()));
         spork_future_free(last_one);
     }
     SPORK_MUST(spork_pool_map(pool, pools_item_square, in, out, 10, &halves));
-    if (spork_future_check(future, WATCHDOG_MS) != SPORK_FAILED) return 1;
+    if (spork_future_check(future, harness_patience_ms()) != SPORK_FAILED) return 1;
     spork_future_free(future);
-    SPORK_MUST(spork_pool_shutdown(pool, WATCHDOG_MS));
+    SPORK_MUST(spork_pool_shutdown(pool, harness_patience_ms()));
     spork_pool_free(pool);
+    pools_forget();
+    spork_shm_free(shm);
     return 0;
 }
 
@@ -1302,11 +1308,11 @@ int pools_scenario_terminal(const char *argument)
     spork_sleep(50); /* whoever has to do with that Ctrl-C has had the time */
     pools_set(b, POOLS_GATE, 1);
     for (int i = 0; i < WORKERS; i++) {
-        spork_status status = spork_future_check(futures[i], WATCHDOG_MS);
+        spork_status status = spork_future_check(futures[i], harness_patience_ms());
         printf("ended %s %s\n", spork_status_name(status), status == SPORK_OK ? "" : spork_error());
         spork_future_free(futures[i]);
     }
-    SPORK_MUST(spork_pool_shutdown(pool, WATCHDOG_MS));
+    SPORK_MUST(spork_pool_shutdown(pool, harness_patience_ms()));
     spork_pool_free(pool);
     return 7;
 }
@@ -1372,7 +1378,7 @@ static long read_from(int fd, char *to, size_t room, double until)
 
 const char *pools_terminal_line(pools_terminal *t)
 {
-    for (double until = spork_time() + WATCHDOG_MS / 1000.0;;) {
+    for (double until = spork_time() + harness_patience_ms() / 1000.0;;) {
         char *begin = t->screen + t->taken, *end = memchr(begin, '\n', t->used - t->taken);
         if (end != NULL) {
             size_t length = (size_t)(end - begin);
@@ -1397,7 +1403,7 @@ void pools_terminal_type(pools_terminal *t, const char *keys)
 const char *pools_terminal_errors(pools_terminal *t)
 {
     size_t used = 0;
-    for (double until = spork_time() + WATCHDOG_MS / 1000.0; used + 1 < sizeof t->said;) {
+    for (double until = spork_time() + harness_patience_ms() / 1000.0; used + 1 < sizeof t->said;) {
         long n = read_from(t->errors, t->said + used, sizeof t->said - 1 - used, until);
         if (n < 0) return NULL;
         if (n == 0) break;

@@ -13,7 +13,7 @@
 
 #include "platform.h"
 
-enum { PATIENCE_MS = 10000, CODE = 7, MOST = 1 << 15 };
+enum { CODE = 7, MOST = 1 << 15 };
 
 typedef struct ledger {
     tally_ledger faults;
@@ -160,7 +160,7 @@ static void start_one(hand *h, int start)
             pause_us(next_random(&h->random) % 400);
             spork_process_kill(p);
         }
-        if (spork_process_join(p, PATIENCE_MS) != SPORK_OK)
+        if (spork_process_join(p, harness_patience_ms()) != SPORK_OK)
             tally_fault_add(&s->ledger->faults, TALLY_HUNG, "a process that was killed does not end");
         code = spork_process_exitcode(p);
     }
@@ -179,7 +179,8 @@ static void start_many(void *user)
 {
     hand *h = user;
     storm *s = h->storm;
-    while (deaths(s) < s->plan->deaths && atomic_load(&s->ledger->faults.total) == 0) {
+    harness_budget budget = s->plan->deaths;
+    while (atomic_load(&s->ledger->faults.total) == 0 && harness_goes_on(&budget, deaths(s))) {
         int start = atomic_fetch_add(&s->starts, 1);
         if (start >= MOST) return;
         atomic_store(&s->server_pid, spork__os_forkserver_pid());

@@ -13,7 +13,7 @@ extern "C" {
 enum { PROCESS_THREADS = 4 };
 
 typedef struct process_plan {
-    int deaths;  /* how many, at least */
+    harness_budget deaths;
     bool hunted; /* by a thread that looks for children of this process, which start has not told of yet; Linux only */
     int threads; /* that start children, up to PROCESS_THREADS */
     unsigned seed;

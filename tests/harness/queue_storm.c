@@ -9,7 +9,7 @@
 #include "platform.h"
 #include "queue.h"
 
-enum { PLACES = 8, PRODUCERS = 8192, NUMBERS = 1024, LARGE = 1 << 20, CAPACITY = 2 << 20, WATCHDOG = 10 };
+enum { PLACES = 8, PRODUCERS = 8192, NUMBERS = 1024, LARGE = 1 << 20, CAPACITY = 2 << 20 };
 
 /* What they share: one line for each producer that ever lived, one byte for each of its messages. */
 typedef struct ledger {
@@ -59,7 +59,8 @@ static spork_status timed(view *v, spork_status status, double begin, int timeou
     double over = spork_time() - begin - timeout_ms / 1000.0;
     uint64_t us = over > 0 ? (uint64_t)(over * 1e6) : 0, before = atomic_load(&v->ledger->longest_us);
     while (us > before && !atomic_compare_exchange_weak(&v->ledger->longest_us, &before, us)) {}
-    if (over > WATCHDOG) tally_fault_add(&v->ledger->faults, TALLY_HUNG, "%s took %.1f s too long", call, over);
+    if (over * 1000 > harness_patience_ms())
+        tally_fault_add(&v->ledger->faults, TALLY_HUNG, "%s took %.1f s too long", call, over);
     if (status != SPORK_OK && status != SPORK_TIMEOUT && status != SPORK_CLOSED)
         tally_fault_add(&v->ledger->faults, TALLY_WRONG, "%s: %s, %s", call, spork_status_name(status), spork_error());
     return status;
@@ -214,17 +215,6 @@ static int deaths_meant(const storm *s)
     return s->plan->first == SPORK__POINT_NONE ? s->result.deaths : at_points;
 }
 
-/* Enough deaths, and some at each point, if that comes by in any reasonable time. */
-static bool enough(const storm *s, double begin)
-{
-    if (deaths_meant(s) < s->plan->deaths) return false;
-    if (s->plan->first == SPORK__POINT_NONE || s->plan->bug != SPORK__BUG_NONE || spork_time() - begin > 30)
-        return true;
-    for (int point = (int)s->plan->first; point <= (int)s->plan->last; point++)
-        if (s->result.at[point] == 0) return false;
-    return true;
-}
-
 static bool start(storm *s, int i)
 {
     const queue_plan *p = s->plan;
@@ -269,8 +259,8 @@ static void rage(storm *s)
 {
     for (int i = 0; i < count(s); i++)
         if (!start(s, i)) return;
-    double begin = spork_time();
-    while (!enough(s, begin) && atomic_load(&s->ledger->faults.total) == 0) {
+    harness_budget deaths = s->plan->deaths;
+    while (atomic_load(&s->ledger->faults.total) == 0 && harness_goes_on(&deaths, deaths_meant(s))) {
         spork_sleep(1 + (int)(next_random(&s->random) % 4));
         if (s->plan->first == SPORK__POINT_NONE)
             spork_process_kill(s->place[next_random(&s->random) % (unsigned)count(s)]);
@@ -294,7 +284,8 @@ static bool all_is_well(const storm *s)
 static void calm_consumers(storm *s)
 {
     for (int i = s->plan->producers; i < count(s); i++)
-        for (double end = spork_time() + WATCHDOG; all_is_well(s) && spork_time() < end; spork_sleep(1))
+        for (double end = spork_time() + harness_patience_ms() / 1000.0; all_is_well(s) && spork_time() < end;
+             spork_sleep(1))
             if (atomic_load(&s->ledger->calm[s->number[i]]) || !look_after(s, i)) break;
 }
 
@@ -306,7 +297,7 @@ static void calm_down(storm *s)
     spork_queue_drop(s->queue, SPORK_PUT | SPORK_GET);
     for (int i = 0; i < count(s); i++) {
         if (s->place[i] == NULL) continue;
-        if (spork_process_join(s->place[i], 2 * WATCHDOG * 1000) == SPORK_TIMEOUT) {
+        if (spork_process_join(s->place[i], 2 * harness_patience_ms()) == SPORK_TIMEOUT) {
             tally_fault_add(&s->ledger->faults, TALLY_HUNG,
                             is_producer(s, i) ? "a producer hangs" : "a consumer hangs");
             spork_process_kill(s->place[i]);
@@ -334,7 +325,7 @@ static void take_stock(storm *s)
     long small = atomic_load(&l->small_put) - atomic_load(&l->small_got);
     if (small > 0) r->missing += small; /* fewer put than got: a putter died before it could write down that it had */
     bool calm = all_is_well(s);         /* else consumers may have left messages */
-    spork_status status = spork_queue_join(s->queue, calm ? WATCHDOG * 1000 : 0);
+    spork_status status = spork_queue_join(s->queue, calm ? harness_patience_ms() : 0);
     if (status == SPORK_OWNER_DIED)
         sscanf(strstr(spork_error(), "all is done but ") + strlen("all is done but "), "%u", &r->lost);
     else if (status != SPORK_OK && calm)

@@ -13,7 +13,7 @@ extern "C" {
 
 typedef struct queue_plan {
     int producers, consumers;
-    int deaths;               /* how many, at least */
+    harness_budget deaths;    /* those at the points, where there are points */
     spork__point first, last; /* SPORK__POINT_NONE: killed from outside; else they die at these points in turn */
     spork__bug bug;           /* planted in all of them */
     unsigned seed;

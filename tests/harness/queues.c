@@ -13,8 +13,6 @@
 #include "fault.h"
 #include "queues.h"
 
-enum { WAIT_MS = 9000 };
-
 /* Says what was not as it should be, and where; the place is the exit code. */
 static int wrong(int place, const char *what)
 {
@@ -146,12 +144,15 @@ static bool obey(actor *a, const char *line)
     for (const char *at = strchr(line, ' '); at != NULL && given < 3; at = strchr(at + 1, ' '))
         numbers[given++] = strtoll(at + 1, NULL, 10);
     const size_t size = (size_t)numbers[0];
-    const int first_ms = given > 0 ? (int)numbers[0] : WAIT_MS, second_ms = given > 1 ? (int)numbers[1] : WAIT_MS;
+    const int first_ms = given > 0 ? (int)numbers[0] : harness_helper_patience_ms(),
+              second_ms = given > 1 ? (int)numbers[1] : harness_helper_patience_ms();
     spork_status status;
     unsigned long count = 0;
-    if (is(line, "put")) return say(a, put(a, size, (uint32_t)numbers[1], given > 2 ? (int)numbers[2] : WAIT_MS), "");
+    if (is(line, "put"))
+        return say(a, put(a, size, (uint32_t)numbers[1], given > 2 ? (int)numbers[2] : harness_helper_patience_ms()),
+                   "");
     if (is(line, "putdie")) {
-        status = put(a, size, (uint32_t)numbers[1], WAIT_MS);
+        status = put(a, size, (uint32_t)numbers[1], harness_helper_patience_ms());
         if (status == SPORK_OK) queues_die();
         return say(a, status, "");
     }
@@ -188,7 +189,7 @@ static bool obey(actor *a, const char *line)
         size_t length = 0;
         void *room = malloc(size + 1);
         if (room == NULL) abort();
-        status = spork_queue_get_bytes(a->queue, room, size, &length, WAIT_MS);
+        status = spork_queue_get_bytes(a->queue, room, size, &length, harness_helper_patience_ms());
         free(room);
         return say(a, status, " %lu", (unsigned long)length);
     }
@@ -262,8 +263,9 @@ int queues_produce_here(spork_queue *queue, int producer, int count, size_t larg
     for (int n = 0; n < count; n++) {
         size_t size = n % 97 == 5 ? largest : (size_t)((unsigned)n * 7919u % 1500u) % (largest + 1);
         queues_fill(data, size, (uint32_t)(n + producer));
-        spork_status status = spork_queue_put(
-            queue, spork_pack(producer, n, spork_bytes_of(data, size), queues_sum(data, size)), WAIT_MS);
+        spork_status status =
+            spork_queue_put(queue, spork_pack(producer, n, spork_bytes_of(data, size), queues_sum(data, size)),
+                            harness_helper_patience_ms());
         if (status != SPORK_OK) {
             free(data);
             return wrong(2, "put");
@@ -281,7 +283,7 @@ int queues_consume_here(spork_queue *queue, queues_result *result)
     uint32_t sum;
     for (int i = 0; i < QUEUES_PRODUCERS; i++) last[i] = -1;
     for (;;) {
-        spork_status status = spork_queue_get(queue, &message, WAIT_MS);
+        spork_status status = spork_queue_get(queue, &message, harness_helper_patience_ms());
         if (status == SPORK_CLOSED) return message == NULL ? 0 : 7;
         if (status != SPORK_OK) return wrong(3, "get");
         if (spork_unpack(message, &producer, &number, &bytes, &sum) != SPORK_OK) return wrong(4, "unpack");
@@ -324,7 +326,7 @@ int queues_put_sizes(const spork_args *args)
     if (spork_unpack(args, &queue, spork_array_into(&sizes, &count), &die) != SPORK_OK) return wrong(111, "unpack");
     actor a = {.queue = queue};
     for (size_t i = 0; i < count; i++)
-        if (put(&a, (size_t)sizes[i], (uint32_t)i, WAIT_MS) != SPORK_OK) return wrong(2, "put");
+        if (put(&a, (size_t)sizes[i], (uint32_t)i, harness_helper_patience_ms()) != SPORK_OK) return wrong(2, "put");
     if (die) queues_die();
     return 0;
 }
@@ -335,14 +337,14 @@ int queues_one(const spork_args *args)
     int ms;
     if (spork_unpack(args, &queue, &ms) != SPORK_OK) return wrong(111, "unpack");
     spork_sleep(ms);
-    return spork_queue_put_bytes(queue, "one", 3, WAIT_MS) == SPORK_OK ? 0 : wrong(2, "put");
+    return spork_queue_put_bytes(queue, "one", 3, harness_helper_patience_ms()) == SPORK_OK ? 0 : wrong(2, "put");
 }
 
 int queues_hold(const spork_args *args)
 {
     spork_queue *queue;
     if (spork_unpack(args, &queue) != SPORK_OK) return wrong(111, "unpack");
-    if (spork_queue_put_bytes(queue, "here", 4, WAIT_MS) != SPORK_OK) return wrong(2, "put");
+    if (spork_queue_put_bytes(queue, "here", 4, harness_helper_patience_ms()) != SPORK_OK) return wrong(2, "put");
     spork_sleep(SPORK_FOREVER);
     return 0;
 }
@@ -352,7 +354,8 @@ int queues_count_up(const spork_args *args)
     spork_queue *queue;
     spork_status status = SPORK_OK;
     if (spork_unpack(args, &queue) != SPORK_OK) return wrong(111, "unpack");
-    for (int n = 0; status == SPORK_OK; n++) status = spork_queue_put_bytes(queue, &n, sizeof n, WAIT_MS);
+    for (int n = 0; status == SPORK_OK; n++)
+        status = spork_queue_put_bytes(queue, &n, sizeof n, harness_helper_patience_ms());
     return status == SPORK_CLOSED ? 20 : wrong(2, "put");
 }
 
@@ -364,7 +367,8 @@ int queues_tell(const spork_args *args)
     size_t size;
     spork_status status;
     if (spork_unpack(args, &queue, harness_take(&writer)) != SPORK_OK) return wrong(111, "unpack");
-    while ((status = spork_queue_get_bytes(queue, &number, sizeof number, &size, WAIT_MS)) == SPORK_OK) {
+    while ((status = spork_queue_get_bytes(queue, &number, sizeof number, &size, harness_helper_patience_ms())) ==
+           SPORK_OK) {
         if (size != sizeof number) return wrong(2, "size");
         if (!harness_write(writer, &number, sizeof number)) return wrong(3, "write");
     }
@@ -376,7 +380,8 @@ int queues_source(const spork_args *args)
     spork_queue *queue;
     spork_status status = SPORK_OK;
     if (spork_unpack(args, &queue) != SPORK_OK) return wrong(111, "unpack");
-    for (int n = 0; status == SPORK_OK; n++) status = spork_queue_put(queue, spork_pack(n, "of the source"), WAIT_MS);
+    for (int n = 0; status == SPORK_OK; n++)
+        status = spork_queue_put(queue, spork_pack(n, "of the source"), harness_helper_patience_ms());
     return status == SPORK_CLOSED ? 20 : wrong(2, "put");
 }
 
@@ -388,9 +393,9 @@ int queues_filter(const spork_args *args)
     int number;
     spork_status status;
     if (spork_unpack(args, &in, &out) != SPORK_OK) return wrong(111, "unpack");
-    while ((status = spork_queue_get(in, &message, WAIT_MS)) == SPORK_OK) {
+    while ((status = spork_queue_get(in, &message, harness_helper_patience_ms())) == SPORK_OK) {
         if (spork_unpack(message, &number, &text) != SPORK_OK) return wrong(2, "unpack");
-        status = spork_queue_put(out, spork_pack(number * 2, text), WAIT_MS);
+        status = spork_queue_put(out, spork_pack(number * 2, text), harness_helper_patience_ms());
         spork_args_free(message);
         if (status == SPORK_CLOSED) return 20;
         if (status != SPORK_OK) return wrong(3, "put");
@@ -407,7 +412,7 @@ int queues_sink(const spork_args *args)
     int number;
     spork_status status;
     if (spork_unpack(args, &in, harness_take(&writer)) != SPORK_OK) return wrong(111, "unpack");
-    for (int n = 0; (status = spork_queue_get(in, &message, WAIT_MS)) == SPORK_OK; n++) {
+    for (int n = 0; (status = spork_queue_get(in, &message, harness_helper_patience_ms())) == SPORK_OK; n++) {
         if (spork_unpack(message, &number, &text) != SPORK_OK) return wrong(2, "unpack");
         if (number != 2 * n) return wrong(3, "order");
         spork_args_free(message);
@@ -423,7 +428,7 @@ int queues_sixteen(const spork_args *args)
                      &q[13], &q[14], &q[15]) != SPORK_OK)
         return wrong(111, "unpack");
     for (int i = 0; i < 16; i++)
-        if (spork_queue_put(q[i], spork_pack(i), WAIT_MS) != SPORK_OK) return wrong(2, "put");
+        if (spork_queue_put(q[i], spork_pack(i), harness_helper_patience_ms()) != SPORK_OK) return wrong(2, "put");
     return 0;
 }
 
@@ -432,8 +437,8 @@ int queues_two(const spork_args *args)
     spork_queue *one, *two;
     char byte = 0;
     if (spork_unpack(args, &one, &two) != SPORK_OK) return wrong(111, "unpack");
-    if (spork_queue_put_bytes(one, "x", 1, WAIT_MS) != SPORK_OK) return wrong(2, "put");
-    if (spork_queue_get_bytes(two, &byte, 1, NULL, WAIT_MS) != SPORK_OK) return wrong(3, "get");
+    if (spork_queue_put_bytes(one, "x", 1, harness_helper_patience_ms()) != SPORK_OK) return wrong(2, "put");
+    if (spork_queue_get_bytes(two, &byte, 1, NULL, harness_helper_patience_ms()) != SPORK_OK) return wrong(3, "get");
     return byte == 'x' ? 0 : wrong(4, "content");
 }
 

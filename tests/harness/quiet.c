@@ -65,19 +65,19 @@ static void free_all(void)
 static bool use_all(void)
 {
     bool fine = spork_lock_acquire(all.lock, SPORK_FOREVER) == SPORK_OK && spork_lock_release(all.lock) == SPORK_OK;
-    for (int i = 0; i < 2; i++) fine = fine && spork_rlock_acquire(all.rlock, 1000) == SPORK_OK;
+    for (int i = 0; i < 2; i++) fine = fine && spork_rlock_acquire(all.rlock, harness_patience_ms()) == SPORK_OK;
     for (int i = 0; i < 2; i++) fine = fine && spork_rlock_release(all.rlock) == SPORK_OK;
     fine =
         fine && spork_semaphore_acquire(all.counter, 0) == SPORK_OK && spork_semaphore_release(all.counter) == SPORK_OK;
-    fine = fine && spork_semaphore_acquire(all.permits, 1000) == SPORK_OK;
+    fine = fine && spork_semaphore_acquire(all.permits, harness_patience_ms()) == SPORK_OK;
     fine = fine && spork_semaphore_release(all.permits) == SPORK_OK;
     fine = fine && spork_event_set(all.event) == SPORK_OK && spork_event_wait(all.event, SPORK_FOREVER) == SPORK_OK;
     fine = fine && spork_event_is_set(all.event) && spork_event_clear(all.event) == SPORK_OK;
-    fine = fine && spork_condition_acquire(all.condition, 1000) == SPORK_OK;
+    fine = fine && spork_condition_acquire(all.condition, harness_patience_ms()) == SPORK_OK;
     fine = fine && spork_condition_notify(all.condition, 3) == SPORK_OK;
     fine = fine && spork_condition_notify_all(all.condition) == SPORK_OK;
     fine = fine && spork_condition_release(all.condition) == SPORK_OK;
-    return fine && spork_barrier_wait(all.barrier, NULL, 1000) == SPORK_OK;
+    return fine && spork_barrier_wait(all.barrier, NULL, harness_patience_ms()) == SPORK_OK;
 }
 
 static bool nothing(void) { return true; }

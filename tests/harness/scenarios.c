@@ -64,7 +64,7 @@ static int outlive(const spork_args *args)
 {
     (void)args;
     print_pid("outlives");
-    spork_sleep(5000);
+    spork_sleep(4 * harness_patience_ms()); /* the test kills it */
     return 0;
 }
 
@@ -132,7 +132,7 @@ static int at_exit(bool daemon, int ms)
     printf("main ends\n");
     return 0;
 }
-static int join_at_exit(const char *argument) { return at_exit(argument == NULL, 300); }
+static int join_at_exit(const char *argument) { return at_exit(argument == NULL, 1500); }
 static int daemon_at_exit(const char *argument) { return at_exit(argument != NULL, 60000); }
 static int bounded_exit(const char *argument)
 {
@@ -152,7 +152,7 @@ static int slow_exit(const char *argument)
 {
     if (argument[0] != 0) harness_setenv("SPORK_EXIT_WAIT_MS", argument);
     spork_set_log(SPORK_LOG_WARNING, log_to_stdout, NULL);
-    return at_exit(false, argument[0] != 0 ? 60000 : 2300);
+    return at_exit(false, argument[0] != 0 ? 60000 : 6000 /* the notice comes after 2000 */);
 }
 
 static void stay(void *barrier)

@@ -237,10 +237,10 @@ security_attacker *security_pose(unsigned uid, const char *begin_of_name, const 
     return begin(uid, &(deed){.begin = begin_of_name, .target = target});
 }
 
-bool security_bitten(security_attacker *a)
+bool security_bitten(security_attacker *a, int ms)
 {
     struct pollfd p = {.fd = a->bites, .events = POLLIN};
-    return poll(&p, 1, 300) > 0 && p.revents & POLLIN;
+    return poll(&p, 1, ms) > 0 && p.revents & POLLIN;
 }
 
 void security_free(security_attacker *a)
@@ -441,13 +441,13 @@ int security_scenario_trace(const char *file)
     harness_setenv("SPORK_TRACE", file);
     SPORK_MUST(spork_init(0, NULL));
     spork_pool *pool = spork_pool_new(1);
-    if (spork_pool_apply(pool, quiet, spork_pack("open sesame"), NULL, 10000) != SPORK_OK) return 1;
+    if (spork_pool_apply(pool, quiet, spork_pack("open sesame"), NULL, harness_patience_ms()) != SPORK_OK) return 1;
 #ifndef _WIN32
     int leak = security_leaking(before, count < 256 ? count : 256);
 #else
     int leak = security_inheritable() - count - 1; /* -1: as many as before */
 #endif
-    SPORK_MUST(spork_pool_shutdown(pool, 10000));
+    SPORK_MUST(spork_pool_shutdown(pool, harness_patience_ms()));
     spork_pool_free(pool);
     if (leak < 0)
         printf("private\n");

@@ -50,8 +50,8 @@ typedef enum security_bait {
 security_attacker *security_plant(unsigned uid, security_bait bait, const char *path, const char *name, const char *target);
 /* Binds the abstract name `begin` + "/PID/FD" and stays; FD: `target` as far as that user can open it. `target` NULL: `begin` alone. (Linux) */
 security_attacker *security_pose(unsigned uid, const char *begin, const char *target);
-/* Whether the attacker has seen somebody open what it put there: a FIFO. */
-bool security_bitten(security_attacker *attacker);
+/* Whether the attacker sees within so long that somebody has opened what it put there: a FIFO. */
+bool security_bitten(security_attacker *attacker, int ms);
 void security_free(security_attacker *attacker);
 
 /* A file that looks like shared memory of that name with one page of data, of that user alone. */

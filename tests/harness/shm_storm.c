@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATIENCE_MS = 10000, SMALLEST = 1000 };
+enum { SMALLEST = 1000 };
 
 typedef struct ledger {
     tally_ledger faults;
@@ -161,7 +161,7 @@ static bool start(storm *s, int i)
 
 static void bury(storm *s, int i)
 {
-    if (spork_process_join(s->places[i], PATIENCE_MS) == SPORK_TIMEOUT) {
+    if (spork_process_join(s->places[i], harness_patience_ms()) == SPORK_TIMEOUT) {
         tally_fault_add(&s->ledger->faults, TALLY_HUNG, "a process does not end");
         spork_process_kill(s->places[i]);
         spork_process_join(s->places[i], SPORK_FOREVER);
@@ -205,7 +205,9 @@ shm_result shm_storm(const shm_plan *plan)
     if (s.ledger == NULL) abort();
     int running = 0;
     while (running < plan->count && start(&s, running)) running++;
-    while (running == plan->count && s.result.deaths < plan->deaths && atomic_load(&s.ledger->faults.total) == 0) {
+    harness_budget deaths = plan->deaths;
+    while (running == plan->count && atomic_load(&s.ledger->faults.total) == 0 &&
+           harness_goes_on(&deaths, s.result.deaths)) {
         int i = (int)(next_random(&s.random) % (unsigned)running);
         spork_sleep((int)(next_random(&s.random) % 3));
         spork_process_kill(s.places[i]);

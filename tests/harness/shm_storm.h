@@ -13,7 +13,7 @@ extern "C" {
 enum { SHM_PLACES = 8 };
 
 typedef struct shm_plan {
-    int deaths; /* how many, at least */
+    harness_budget deaths;
     int count;  /* of processes at a time, up to SHM_PLACES */
     int largest;
     unsigned seed;

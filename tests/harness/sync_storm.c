@@ -257,11 +257,11 @@ static bool start(storm *s, int i)
 
 static void bury(storm *s, int i)
 {
-    if (spork_process_join(s->places[i], 10000) != SPORK_OK) {
+    if (spork_process_join(s->places[i], harness_patience_ms()) != SPORK_OK) {
         tally_fault_add(&s->tools.ledger->faults, TALLY_HUNG, "process %d does not end",
                         spork_process_pid(s->places[i]));
         spork_process_kill(s->places[i]);
-        spork_process_join(s->places[i], 10000);
+        spork_process_join(s->places[i], harness_patience_ms());
     }
     if (spork_process_exitcode(s->places[i]) == -9) {
         s->result.deaths++;
@@ -318,7 +318,8 @@ static void kill_those_whose_point_does_not_come(storm *s)
 
 static void storm_loop(storm *s)
 {
-    while (s->result.deaths < s->plan->deaths && atomic_load(&s->tools.ledger->faults.total) == 0) {
+    harness_budget deaths = s->plan->deaths;
+    while (atomic_load(&s->tools.ledger->faults.total) == 0 && harness_goes_on(&deaths, s->result.deaths)) {
         if (s->plan->first == SPORK__POINT_NONE) {
             spork_sleep((int)(next_random(s) % 4));
             spork_process_kill(s->places[next_random(s) % (unsigned)s->count]);
@@ -421,7 +422,8 @@ static int target_owner(const spork_args *args)
     if (spork_unpack(args, &lock, &shm) != SPORK_OK) return 1;
     owners *o = spork_shm_data(shm);
     spork_status status;
-    while ((status = spork_lock_acquire(lock, 10000)) == SPORK_OWNER_DIED) spork_sleep(1); /* the waiters repair it */
+    while ((status = spork_lock_acquire(lock, harness_patience_ms())) == SPORK_OWNER_DIED)
+        spork_sleep(1); /* the waiters repair it */
     if (status != SPORK_OK) return 2;
     o->one++;
     atomic_fetch_add(&o->held, 1);
@@ -436,8 +438,8 @@ static int target_lock_waiter(const spork_args *args)
     if (spork_unpack(args, &lock, &shm) != SPORK_OK) return 1;
     owners *o = spork_shm_data(shm);
     while (!o->stop) {
-        spork_status status = spork_lock_acquire(lock, 10000);
-        if (status == SPORK_OWNER_DIED && (status = spork_lock_recover(lock, 10000)) == SPORK_OK) {
+        spork_status status = spork_lock_acquire(lock, harness_patience_ms());
+        if (status == SPORK_OWNER_DIED && (status = spork_lock_recover(lock, harness_patience_ms())) == SPORK_OK) {
             o->other = o->one;
             atomic_fetch_add(&o->repaired, 1);
         }
@@ -449,7 +451,7 @@ static int target_lock_waiter(const spork_args *args)
     return 0;
 }
 
-bool sync_owners_die(int deaths, int waiters, long *repaired)
+bool sync_owners_die(harness_budget deaths, int waiters, long *died, long *repaired)
 {
     enum { MOST = 16 };
     spork_process *waiting[MOST];
@@ -461,19 +463,26 @@ bool sync_owners_die(int deaths, int waiters, long *repaired)
         waiting[i] = spork_process_new(target_lock_waiter, spork_pack(lock, shm));
         fine = spork_process_start(waiting[i]) == SPORK_OK;
     }
-    for (int i = 0; i < deaths && fine; i++) {
+    *died = 0;
+    for (int i = 0; fine && harness_goes_on(&deaths, i); i++) {
         spork_process *owner = spork_process_new(target_owner, spork_pack(lock, shm));
         fine = spork_process_start(owner) == SPORK_OK;
-        for (double until = spork_time() + 10; fine && o->held == i && spork_time() < until;) spork_sleep(0);
+        for (double until = spork_time() + harness_patience_ms() / 1000.0;
+             fine && o->held == i && spork_time() < until;)
+            spork_sleep(0);
         fine = fine && o->held == i + 1 && spork_process_kill(owner) == SPORK_OK &&
-               spork_process_join(owner, 10000) == SPORK_OK;
-        for (double until = spork_time() + 10; fine && o->repaired == i && spork_time() < until;) spork_sleep(0);
+               spork_process_join(owner, harness_patience_ms()) == SPORK_OK;
+        for (double until = spork_time() + harness_patience_ms() / 1000.0;
+             fine && o->repaired == i && spork_time() < until;)
+            spork_sleep(0);
         fine = fine && o->repaired == i + 1 && o->stuck == 0;
+        *died += fine;
         spork_process_free(owner);
     }
     if (o != NULL) o->stop = true;
     for (int i = 0; i < waiters; i++) {
-        fine = spork_process_join(waiting[i], 10000) == SPORK_OK && spork_process_exitcode(waiting[i]) == 0 && fine;
+        fine = spork_process_join(waiting[i], harness_patience_ms()) == SPORK_OK &&
+               spork_process_exitcode(waiting[i]) == 0 && fine;
         spork_process_free(waiting[i]);
     }
     *repaired = o != NULL ? o->repaired : 0;

@@ -23,7 +23,7 @@ typedef enum sync_role {
 enum { SYNC_PERMITS = 2, SYNC_MOST = 12 };
 
 typedef struct sync_plan {
-    int deaths; /* how many, at least */
+    harness_budget deaths;
     int count;  /* of processes with that role; 0: three of each of the first three */
     sync_role role;
     spork__point first, last; /* SPORK__POINT_NONE: killed from outside; else they die at these points in turn */
@@ -42,9 +42,9 @@ typedef struct sync_result {
 
 sync_result sync_storm(const sync_plan *plan);
 
-/* Owners of one lock die in their critical section, `deaths` in all, while `waiters` wait: how often one that waited got on, and had
+/* Owners of one lock die in their critical section while `waiters` wait: how many died, and how often one that waited got on, and had
  * to repair; false: somebody did not get on. */
-bool sync_owners_die(int deaths, int waiters, long *repaired);
+bool sync_owners_die(harness_budget deaths, int waiters, long *died, long *repaired);
 
 int target_meet(const spork_args *args); /* barrier, waits there: else only has it, for ever */
 /* Whether another process is expected at a barrier. */

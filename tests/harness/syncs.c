@@ -17,8 +17,6 @@
 #include "fault.h"
 #include "syncs.h"
 
-enum { WAIT_MS = 9000 };
-
 /* Says what was not as it should be, and where; the place is the exit code. */
 static int wrong(int place, const char *what)
 {
@@ -256,8 +254,8 @@ static bool obey(actor *a, const char *line)
     int given = 0;
     for (const char *at = strchr(line, ' '); at != NULL && given < 3; at = strchr(at + 1, ' '))
         numbers[given++] = strtoll(at + 1, NULL, 10);
-    const int first = (int)numbers[0], first_ms = given > 0 ? first : WAIT_MS;
-    const int second_ms = given > 1 ? (int)numbers[1] : WAIT_MS;
+    const int first = (int)numbers[0], first_ms = given > 0 ? first : harness_helper_patience_ms();
+    const int second_ms = given > 1 ? (int)numbers[1] : harness_helper_patience_ms();
     spork_status status = SPORK_OK;
     unsigned index = 999;
     int repaired = 0;
@@ -307,7 +305,8 @@ static bool obey(actor *a, const char *line)
         status = spork_barrier_wait_then(a->barrier, action, a, &index, second_ms);
         return say(a, status, " %u %d", index, a->ran);
     }
-    if (is(line, "stuck")) return say(a, spork_barrier_wait_then(a->barrier, stuck, a, &index, WAIT_MS), " over");
+    if (is(line, "stuck"))
+        return say(a, spork_barrier_wait_then(a->barrier, stuck, a, &index, harness_helper_patience_ms()), " over");
     if (is(line, "abort")) return say(a, spork_barrier_abort(a->barrier), "");
     if (is(line, "reset")) return say(a, spork_barrier_reset(a->barrier), "");
     if (is(line, "broken")) return say(a, SPORK_OK, " %d", spork_barrier_broken(a->barrier));
@@ -362,7 +361,7 @@ int syncs_act_received(const spork_args *args)
     spork_connection *c;
     spork_args *message;
     if (spork_unpack(args, &c, harness_take(&a.hear), harness_take(&a.say)) != SPORK_OK) return wrong(111, "unpack");
-    if (spork_connection_recv(c, &message, WAIT_MS) != SPORK_OK) return wrong(112, "recv");
+    if (spork_connection_recv(c, &message, harness_helper_patience_ms()) != SPORK_OK) return wrong(112, "recv");
 #define UNPACK_MESSAGE(name)                                                                                           \
     if (a.kind == KIND_NONE && spork_unpack(message, &a.name) == SPORK_OK) a.kind = KIND_##name;
     KINDS(UNPACK_MESSAGE)
@@ -387,7 +386,7 @@ int syncs_count(const spork_args *args)
     syncs_board *board = syncs_board_map(end);
     if (board == NULL) return wrong(112, "map");
     for (int i = 0; i < rounds; i++) {
-        if (acquire(&a, WAIT_MS) != SPORK_OK) return wrong(2, "acquire");
+        if (acquire(&a, harness_helper_patience_ms()) != SPORK_OK) return wrong(2, "acquire");
         board->counter = board->counter + 1;
         if (release(&a) != SPORK_OK) return wrong(3, "release");
     }
@@ -398,7 +397,7 @@ int syncs_count(const spork_args *args)
 int syncs_enter_here(spork_semaphore *semaphore, syncs_board *board, int rounds)
 {
     for (int i = 0; i < rounds; i++) {
-        if (spork_semaphore_acquire(semaphore, WAIT_MS) != SPORK_OK) return wrong(2, "acquire");
+        if (spork_semaphore_acquire(semaphore, harness_helper_patience_ms()) != SPORK_OK) return wrong(2, "acquire");
         long inside = __atomic_add_fetch(&board->inside, 1, __ATOMIC_SEQ_CST);
         long most = __atomic_load_n(&board->most, __ATOMIC_SEQ_CST);
         while (inside > most &&
@@ -446,7 +445,8 @@ int syncs_march_here(spork_barrier *barrier, syncs_board *board, int who, int pa
         unsigned index = 999;
         m.round = i;
         board->turns[who] = i;
-        if (spork_barrier_wait_then(barrier, look_at_all, &m, &index, WAIT_MS) != SPORK_OK) return wrong(2, "wait");
+        if (spork_barrier_wait_then(barrier, look_at_all, &m, &index, harness_helper_patience_ms()) != SPORK_OK)
+            return wrong(2, "wait");
         if (m.bad) return wrong(3, "somebody was not there");
         if (board->actions != i) return wrong(4, "so many actions");
         if (index >= (unsigned)parties) return wrong(5, "index");
@@ -545,7 +545,7 @@ static void on_signal(int number)
 static void disturb(void *user)
 {
     const pthread_t *whom = user;
-    for (int i = 1; i <= harness_rounds(2000); i++) {
+    for (int i = 1; i <= harness_count(2000); i++) {
         pthread_kill(*whom, SIGUSR1);
         while (atomic_load(&handled) < i) spork_sleep(0);
     }
@@ -559,7 +559,7 @@ int syncs_signals(const spork_args *args)
     act.sa_handler = on_signal;
     sigaction(SIGUSR1, &act, NULL);
     harness_thread *thread = harness_thread_start(disturb, &self);
-    while (atomic_load(&handled) < harness_rounds(2000)) {
+    while (atomic_load(&handled) < harness_count(2000)) {
         if (spork_event_set(signalled) != SPORK_OK) return wrong(2, "set");
         if (spork_event_clear(signalled) != SPORK_OK) return wrong(3, "clear");
         spork_status status = spork_event_wait(signalled, 1);

@@ -373,7 +373,7 @@ int target_foreign_fork(const spork_args *args)
     int pid = fork(), status = 0;
     if (pid == 0) {
         spork_process *p = spork_process_new(target_return, spork_pack(7));
-        bool good = spork_process_start(p) == SPORK_OK && spork_process_join(p, 5000) == SPORK_OK &&
+        bool good = spork_process_start(p) == SPORK_OK && spork_process_join(p, harness_patience_ms()) == SPORK_OK &&
                     spork_process_exitcode(p) == 7;
         if (!good) fprintf(stderr, "%s\n", spork_error());
         _exit(good ? 0 : 1);

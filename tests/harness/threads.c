@@ -14,8 +14,6 @@
 #include "targets.h"
 #include "threads.h"
 
-enum { WATCHDOG_MS = 10000 };
-
 /* Says what was not as it should be, and where; the place is the exit code. */
 static int wrong(int place, const char *what)
 {
@@ -36,7 +34,7 @@ static bool is_there(spork_thread *thread)
 
 static bool say_and_wait(spork_event *there, spork_event *go)
 {
-    return spork_event_set(there) == SPORK_OK && spork_event_wait(go, WATCHDOG_MS) == SPORK_OK;
+    return spork_event_set(there) == SPORK_OK && spork_event_wait(go, harness_patience_ms()) == SPORK_OK;
 }
 
 int threads_hold(const spork_args *args)
@@ -53,8 +51,8 @@ int threads_meet(const spork_args *args)
     spork_event *go;
     unsigned index;
     if (spork_unpack(args, &barrier, &go) != SPORK_OK) return wrong(-1, "threads_meet");
-    if (spork_barrier_wait(barrier, &index, WATCHDOG_MS) != SPORK_OK) return wrong(-2, "threads_meet");
-    return spork_event_wait(go, WATCHDOG_MS) == SPORK_OK ? (int)index : wrong(-3, "threads_meet");
+    if (spork_barrier_wait(barrier, &index, harness_patience_ms()) != SPORK_OK) return wrong(-2, "threads_meet");
+    return spork_event_wait(go, harness_patience_ms()) == SPORK_OK ? (int)index : wrong(-3, "threads_meet");
 }
 
 int threads_count(const spork_args *args)
@@ -211,7 +209,8 @@ int threads_use_objects(const spork_args *args)
     if (memcmp(&mine, o, sizeof mine) != 0) return wrong(2, "another object");
     int code = use_lock(&mine);
     if (code != 0) return code;
-    if (spork_connection_send_bytes(mine.connection, "sent", 4, WATCHDOG_MS) != SPORK_OK) return wrong(6, "send");
+    if (spork_connection_send_bytes(mine.connection, "sent", 4, harness_patience_ms()) != SPORK_OK)
+        return wrong(6, "send");
     if (spork_queue_put(mine.queue, spork_pack("put"), 0) != SPORK_OK) return wrong(7, "put");
     if (spork_semaphore_release(mine.semaphore) != SPORK_OK) return wrong(8, "semaphore");
     if (spork_event_set(mine.event) != SPORK_OK) return wrong(9, "event");
@@ -237,9 +236,9 @@ int threads_say(const spork_args *args)
     spork_event *go;
     const char *text;
     if (spork_unpack(args, &connection, &text, &go) != SPORK_OK) return wrong(1, "threads_say");
-    if (spork_connection_send_bytes(connection, text, strlen(text), WATCHDOG_MS) != SPORK_OK)
+    if (spork_connection_send_bytes(connection, text, strlen(text), harness_patience_ms()) != SPORK_OK)
         return wrong(2, "threads_say");
-    return spork_event_wait(go, WATCHDOG_MS) == SPORK_OK ? 0 : wrong(3, "threads_say");
+    return spork_event_wait(go, harness_patience_ms()) == SPORK_OK ? 0 : wrong(3, "threads_say");
 }
 
 int threads_put_numbers(const spork_args *args)
@@ -248,7 +247,8 @@ int threads_put_numbers(const spork_args *args)
     int count;
     if (spork_unpack(args, &queue, &count) != SPORK_OK) return wrong(1, "threads_put_numbers");
     for (int i = 0; i < count; i++)
-        if (spork_queue_put(queue, spork_pack(i), WATCHDOG_MS) != SPORK_OK) return wrong(2, "threads_put_numbers");
+        if (spork_queue_put(queue, spork_pack(i), harness_patience_ms()) != SPORK_OK)
+            return wrong(2, "threads_put_numbers");
     return spork_queue_close(queue) == SPORK_OK ? 0 : wrong(3, "threads_put_numbers");
 }
 
@@ -277,7 +277,7 @@ int threads_end_with_lock(const spork_args *args)
     spork_lock *lock;
     spork_event *there = NULL, *go = NULL;
     if ((args->count == 1 ? spork_unpack(args, &lock) : spork_unpack(args, &lock, &there, &go)) != SPORK_OK) return 111;
-    return end_with(spork_lock_acquire(lock, WATCHDOG_MS), there, go);
+    return end_with(spork_lock_acquire(lock, harness_patience_ms()), there, go);
 }
 
 int threads_end_with_rlock(const spork_args *args)
@@ -285,7 +285,7 @@ int threads_end_with_rlock(const spork_args *args)
     spork_rlock *lock;
     spork_event *there = NULL, *go = NULL;
     if ((args->count == 1 ? spork_unpack(args, &lock) : spork_unpack(args, &lock, &there, &go)) != SPORK_OK) return 111;
-    return end_with(spork_rlock_acquire(lock, WATCHDOG_MS), there, go);
+    return end_with(spork_rlock_acquire(lock, harness_patience_ms()), there, go);
 }
 
 int threads_end_with_condition(const spork_args *args)
@@ -294,7 +294,7 @@ int threads_end_with_condition(const spork_args *args)
     spork_event *there = NULL, *go = NULL;
     if ((args->count == 1 ? spork_unpack(args, &condition) : spork_unpack(args, &condition, &there, &go)) != SPORK_OK)
         return 111;
-    return end_with(spork_condition_acquire(condition, WATCHDOG_MS), there, go);
+    return end_with(spork_condition_acquire(condition, harness_patience_ms()), there, go);
 }
 
 static void clean_up(void *done)
@@ -343,7 +343,7 @@ int threads_family(const spork_args *args)
         if (spork_thread_start(children[i]) != SPORK_OK) return wrong(-2, "threads_family");
     }
     for (int i = 0; depth > 0 && i < 2; i++) {
-        if (spork_thread_join(children[i], WATCHDOG_MS) != SPORK_OK) return wrong(-3, "threads_family");
+        if (spork_thread_join(children[i], harness_patience_ms()) != SPORK_OK) return wrong(-3, "threads_family");
         count += spork_thread_exitcode(children[i]);
         spork_thread_free(children[i]);
     }
@@ -354,7 +354,7 @@ int threads_join_other(const spork_args *args)
 {
     spork_thread *other;
     if (spork_unpack(args, spork_pointer_into(&other)) != SPORK_OK) return wrong(-1, "threads_join_other");
-    if (spork_thread_join(other, WATCHDOG_MS) != SPORK_OK) return wrong(-2, "threads_join_other");
+    if (spork_thread_join(other, harness_patience_ms()) != SPORK_OK) return wrong(-2, "threads_join_other");
     int code = spork_thread_exitcode(other);
     spork_thread_free(other);
     return code;
@@ -366,7 +366,7 @@ static int run_process(spork_target target, spork_args args)
 {
     spork_process *process = spork_process_new(target, args);
     if (spork_process_start(process) != SPORK_OK) return wrong(-1, "start of a process");
-    if (spork_process_join(process, WATCHDOG_MS) != SPORK_OK) return wrong(-2, "join of a process");
+    if (spork_process_join(process, harness_patience_ms()) != SPORK_OK) return wrong(-2, "join of a process");
     int code = spork_process_exitcode(process);
     spork_process_free(process);
     return code;
@@ -421,7 +421,7 @@ int threads_inside(const spork_args *args)
     int code = write_name(args);
     for (int i = 0; i < 3 && code == 0; i++) {
         spork_thread *thread = spork_thread_new(write_name, spork_pack(harness_give(writer)));
-        if (spork_thread_start(thread) != SPORK_OK || spork_thread_join(thread, WATCHDOG_MS) != SPORK_OK)
+        if (spork_thread_start(thread) != SPORK_OK || spork_thread_join(thread, harness_patience_ms()) != SPORK_OK)
             return wrong(12, "threads_inside");
         code = spork_thread_exitcode(thread);
         spork_thread_free(thread);
@@ -438,11 +438,11 @@ static int add_ones(const spork_args *args)
     if (spork_unpack(args, &queue, &lock, &block, &count) != SPORK_OK) return wrong(1, "add_ones");
     int *sum = spork_shm_data(block);
     for (int i = 0; i < count; i++) {
-        if (spork_lock_acquire(lock, WATCHDOG_MS) != SPORK_OK) return wrong(2, "add_ones");
+        if (spork_lock_acquire(lock, harness_patience_ms()) != SPORK_OK) return wrong(2, "add_ones");
         *sum += 1;
         if (spork_lock_release(lock) != SPORK_OK) return wrong(3, "add_ones");
     }
-    return spork_queue_put(queue, spork_pack(1), WATCHDOG_MS) == SPORK_OK ? 0 : wrong(4, "add_ones");
+    return spork_queue_put(queue, spork_pack(1), harness_patience_ms()) == SPORK_OK ? 0 : wrong(4, "add_ones");
 }
 
 int threads_share_inside(const spork_args *args)
@@ -454,7 +454,7 @@ int threads_share_inside(const spork_args *args)
         if (spork_thread_start(threads[i]) != SPORK_OK) return wrong(11, "threads_share_inside");
     }
     for (int i = 0; i < 4; i++) {
-        if (spork_thread_join(threads[i], WATCHDOG_MS) != SPORK_OK) return wrong(12, "threads_share_inside");
+        if (spork_thread_join(threads[i], harness_patience_ms()) != SPORK_OK) return wrong(12, "threads_share_inside");
         if (spork_thread_exitcode(threads[i]) != 0) code = spork_thread_exitcode(threads[i]);
         spork_thread_free(threads[i]);
     }
@@ -526,7 +526,7 @@ static int check_forked(spork_thread *running, spork_thread *fresh)
     if (THREADS_MAY_START_AFTER_FORK) {
         spork_thread *own = spork_thread_new(threads_family, spork_pack(1));
         if (spork_thread_start(own) != SPORK_OK) return wrong(9, "start");
-        if (spork_thread_join(own, WATCHDOG_MS) != SPORK_OK) return wrong(10, "join");
+        if (spork_thread_join(own, harness_patience_ms()) != SPORK_OK) return wrong(10, "join");
         if (spork_thread_exitcode(own) != 3) return 11;
         spork_thread_free(own);
     }
@@ -560,13 +560,16 @@ threads_fault threads_start_under_fault(spork__fault_door door, long nth, int co
     result.started = result.made && result.status == SPORK_OK;
     if (!result.started) snprintf(result.sentence, sizeof result.sentence, "%s", spork_error());
     if (result.made && !result.started) result.second = spork_thread_start(thread);
-    if (result.made && spork_thread_join(thread, WATCHDOG_MS) == SPORK_OK)
+    if (result.made && spork_thread_join(thread, harness_patience_ms()) == SPORK_OK)
         result.exitcode = spork_thread_exitcode(thread);
     spork_thread_free(thread);
     return result;
 }
 
 /* ---- programs ---- */
+
+/* What is to come after main's end: long after it, however slow the machine is. NOTICED_MS: and after Spork has said for whom it waits. */
+enum { LATER_MS = 1500, NOTICED_MS = 6000 };
 
 static int say_later(const spork_args *args)
 {
@@ -589,9 +592,9 @@ static void start_and_free(spork_thread *thread)
 static int start_another(const spork_args *args)
 {
     (void)args;
-    spork_sleep(200);
-    start_and_free(spork_thread_new(say_later, spork_pack(100, "the other ends")));
+    spork_sleep(LATER_MS);
     printf("thread ends\n");
+    start_and_free(spork_thread_new(say_later, spork_pack(100, "the other ends")));
     return 0;
 }
 
@@ -659,9 +662,9 @@ int threads_scenario_end(const char *how)
     bool is_without_init = strcmp(how, "without init") == 0;
     if (!is_without_init) SPORK_MUST(spork_init(0, NULL));
     if (strcmp(how, "waits") == 0) {
-        start_later(300, NULL, false);
+        start_later(LATER_MS, NULL, false);
     } else if (strcmp(how, "waits for freed") == 0) {
-        spork_thread_free(start_later(300, NULL, false));
+        spork_thread_free(start_later(LATER_MS, NULL, false));
     } else if (strcmp(how, "daemon") == 0) {
         start_later(A_MINUTE, NULL, true);
     } else if (strcmp(how, "bounded") == 0) {
@@ -669,26 +672,26 @@ int threads_scenario_end(const char *how)
         start_later(A_MINUTE, NULL, false);
     } else if (strcmp(how, "slow") == 0) {
         spork_set_log(SPORK_LOG_WARNING, log_to_stdout, NULL);
-        start_later(2300, NULL, false);
+        start_later(NOTICED_MS, NULL, false);
     } else if (strcmp(how, "left") == 0) {
         spork_set_log(SPORK_LOG_WARNING, log_to_stdout, NULL);
         harness_setenv("SPORK_EXIT_WAIT_MS", "100");
         spork_thread_free(start_later(A_MINUTE, "the slow one", false));
     } else if (strcmp(how, "shutdown") == 0) {
-        start_later(300, NULL, false);
+        start_later(LATER_MS, NULL, false);
         spork_shutdown();
         printf("shut down\n");
     } else if (strcmp(how, "by exit") == 0) { /* in a thread, which cannot wait for itself, but for the other */
-        start_later(300, NULL, false);
+        start_later(LATER_MS, NULL, false);
         spork_thread *thread = spork_thread_new(exit_7, SPORK_NO_ARGS);
         SPORK_MUST(spork_thread_start(thread));
         spork_thread_join(thread, SPORK_FOREVER);
         spork_sleep(SPORK_FOREVER);
     } else if (strcmp(how, "both") == 0) {
-        spork_process *process = spork_process_new(say_later, spork_pack(600, "process ends"));
+        spork_process *process = spork_process_new(say_later, spork_pack(3 * LATER_MS, "process ends"));
         SPORK_MUST(spork_process_start(process));
         spork_process_free(process);
-        start_later(300, NULL, false);
+        start_later(LATER_MS, NULL, false);
     } else if (strcmp(how, "starts another") == 0) {
         start_and_free(spork_thread_new(start_another, SPORK_NO_ARGS));
     } else if (strcmp(how, "restless") == 0) {
