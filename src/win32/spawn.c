@@ -163,6 +163,19 @@ static bool can_break_away(void)
            (job.BasicLimitInformation.LimitFlags & JOB_OBJECT_LIMIT_BREAKAWAY_OK) != 0;
 }
 
+/* A busy wine sometimes answers ERROR_INTERNAL_ERROR: the process that it had made died before its first instruction. Nothing of ours
+ * has run then, so another one is made; Windows itself does not come here. */
+static BOOL create_living(const wchar_t *path, wchar_t *command, DWORD flags, wchar_t *environment, STARTUPINFOEXW *startup,
+                          PROCESS_INFORMATION *made)
+{
+    enum { TRIES = 3 };
+    for (int tries = 1;; tries++) {
+        BOOL ok = SPORK__SYS(
+            CreateProcessW(path, command, NULL, NULL, TRUE, flags, environment, NULL, &startup->StartupInfo, made));
+        if (ok || GetLastError() != ERROR_INTERNAL_ERROR || tries == TRIES) return ok;
+    }
+}
+
 static spork_status create(creation *c, const spork__launch *launch, PROCESS_INFORMATION *made)
 {
     STARTUPINFOEXW startup;
@@ -186,8 +199,7 @@ static spork_status create(creation *c, const spork__launch *launch, PROCESS_INF
     if (GetConsoleWindow() == NULL)
         flags |= CREATE_NO_WINDOW; /* else a console child of a window program would flash one */
     if (launch->outlive_parent && can_break_away()) flags |= CREATE_BREAKAWAY_FROM_JOB;
-    BOOL ok = SPORK__SYS(
-        CreateProcessW(path, command, NULL, NULL, TRUE, flags, environment, NULL, &startup.StartupInfo, made));
+    BOOL ok = create_living(path, command, flags, environment, &startup, made);
     spork_status status = ok ? SPORK_OK : SPORK__FAIL("%s cannot be started", file);
     spork__free(environment);
     return status;
