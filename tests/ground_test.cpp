@@ -109,7 +109,7 @@ TEST_P(GroundWithAMistake, IsFoundOut)
     plan.workers = GetParam().workers;
     plan.first = GetParam().first;
     plan.last = GetParam().last;
-    plan.deaths = harness_budget_of(kWatchdogMs / 1000.0, 1, 20000); // until it is found out
+    plan.deaths = until_found(20000);
     plan.patience_ms = 1500; // the mistakes that make somebody sleep are found by it
     ground_result r = ground_storm(&plan);
     printf("after %d deaths: %s\n", r.deaths, r.violations > 0 ? r.first : r.stuck ? "stuck" : "left over");

@@ -77,8 +77,8 @@ TEST_P(SyncStormFindsThat, It)
     if (harness_instrumented())
         GTEST_SKIP() << "skipped: sanitizers slow the storm down, and a planted mistake is no report";
     // Until it is found out.
-    sync_result result = run_storm(harness_budget_of(kWatchdogMs / 1000.0, 1, 2000), GetParam().first, GetParam().last,
-                                   GetParam().bug, 2000);
+    sync_result result =
+        run_storm(until_found(2000), GetParam().first, GetParam().last, GetParam().bug, 2000);
     EXPECT_TRUE(result.violations > 0 || result.free_permits != SYNC_PERMITS);
 }
 
