@@ -1,4 +1,6 @@
-/* The word: bit 0 is the mark of those who park, bit 1 of those who wait on a handle; the rest counts the rings that found one.
+/* The word: bit 0 is the mark of those who park, bit 1 of those who wait on a handle; bit 2 says
+ * that more than one parks, and outlives a ring that wakes only one; the rest counts the rings that
+ * found a mark.
  *
  *     announce   sets the mark; the word is the ticket            (1)
  *     look       is it there?                                     (2)
@@ -13,7 +15,8 @@
  *
  * What a death leaves behind, at each point:
  *     announced       the mark, with nobody asleep: a needless wake-up later
- *     asleep, woken   nothing: all sleepers are woken, none for another
+ *     asleep, woken   nothing: all sleepers are woken, none for another; where one is woken for
+ *                     all, the others look by themselves when their bound has passed
  *     claimed         the mark is gone and nobody was woken: each sleeper looks by itself when its bound has passed
  * So no count of sleepers exists that a death could leave wrong. */
 #include "bell.h"
@@ -23,8 +26,10 @@ enum { BOUND_MS = 50 };
 uint32_t spork__bell_announce(spork__bell *bell)
 {
     if (spork__planted(SPORK__BUG_BELL_LOOKS_FIRST)) return atomic_load(&bell->word) | SPORK__BELL_PARKED;
-    uint32_t ticket =
-        atomic_fetch_or_explicit(&bell->word, SPORK__BELL_PARKED, memory_order_seq_cst) | SPORK__BELL_PARKED;
+    uint32_t seen = atomic_load_explicit(&bell->word, memory_order_relaxed), ticket;
+    do ticket = seen | SPORK__BELL_PARKED | (seen & SPORK__BELL_PARKED ? SPORK__BELL_SEVERAL : 0u);
+    while (!atomic_compare_exchange_weak_explicit(&bell->word, &seen, ticket, memory_order_seq_cst,
+                                                  memory_order_relaxed));
     spork__at(SPORK__AT_BELL_ANNOUNCED);
     return ticket;
 }
@@ -42,22 +47,26 @@ void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket
     spork__at(SPORK__AT_BELL_WOKEN);
 }
 
-/* Takes the marks away; false: somebody else has. */
-static bool claim(spork__bell *bell, uint32_t *seen)
+/* Takes the marks away, but for those in `keep`; false: somebody else has. `claimed`: what the word
+ * became. */
+static bool claim(spork__bell *bell, uint32_t *seen, uint32_t keep, uint32_t *claimed)
 {
+    static const uint32_t marks = SPORK__BELL_AWAITED | SPORK__BELL_SEVERAL;
     /* Another ringer's success is ours: it wakes whoever had announced by then, and our change came before. If instead somebody
      * else announced itself meanwhile, it has seen our change, or we see its mark now. */
-    do
-        if (!(*seen & SPORK__BELL_MARKS)) return false;
-    while (!atomic_compare_exchange_weak_explicit(&bell->word, seen, (*seen | SPORK__BELL_MARKS) + 1,
-                                                  memory_order_seq_cst, memory_order_seq_cst));
+    do {
+        if (!(*seen & SPORK__BELL_AWAITED)) return false;
+        *claimed = ((*seen | marks) + 1) | (*seen & keep);
+    } while (!atomic_compare_exchange_weak_explicit(&bell->word, seen, *claimed,
+                                                    memory_order_seq_cst, memory_order_seq_cst));
     spork__at(SPORK__AT_BELL_CLAIMED);
     return !spork__planted(SPORK__BUG_BELL_SILENT);
 }
 
 void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen)
 {
-    if (!claim(bell, &seen)) return;
+    uint32_t claimed;
+    if (!claim(bell, &seen, 0, &claimed)) return;
     bool parked = seen & SPORK__BELL_PARKED || ear->chime.ring == SPORK__NO_HANDLE;
     if (parked) spork__os_unpark(&bell->word, ear->berth, true);
     if (seen & SPORK__BELL_POLLED) spork__os_chime_ring(&ear->chime);
@@ -65,7 +74,19 @@ void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen)
 
 void spork__bell_wake_one(spork__bell *bell, const spork__ear *ear, uint32_t seen)
 {
-    if (claim(bell, &seen)) spork__os_unpark(&bell->word, ear->berth, false);
+    uint32_t claimed;
+    if (!claim(bell, &seen, SPORK__BELL_SEVERAL, &claimed)) return;
+    /* Where both kinds wait on the one semaphore, which of them a single token reaches is open. */
+    bool together = seen & SPORK__BELL_POLLED && ear->chime.ring == SPORK__NO_HANDLE;
+    bool found = true;
+    if (seen & SPORK__BELL_PARKED || together)
+        found = spork__os_unpark(&bell->word, ear->berth, together);
+    /* Nobody was asleep: who had announced itself by then finds the word changed, and looks. So the
+     * mark tells of nobody any more. */
+    if (!found && claimed & SPORK__BELL_SEVERAL)
+        atomic_compare_exchange_strong(&bell->word, &claimed,
+                                       claimed & ~(uint32_t)SPORK__BELL_SEVERAL);
+    if (seen & SPORK__BELL_POLLED) spork__os_chime_ring(&ear->chime);
 }
 
 void spork__bell_announce_polling(spork__bell *bell)

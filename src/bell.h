@@ -27,7 +27,12 @@ typedef struct spork__ear {
 typedef struct spork__bell {
     _Atomic uint32_t word;
 } spork__bell;
-enum { SPORK__BELL_PARKED = 1, SPORK__BELL_POLLED = 2, SPORK__BELL_MARKS = 3 };
+enum {
+    SPORK__BELL_PARKED = 1,
+    SPORK__BELL_POLLED = 2,
+    SPORK__BELL_AWAITED = 3,
+    SPORK__BELL_SEVERAL = 4
+};
 
 /* Any number of processes may announce themselves at once. What was made before a ring is seen by who looks after the
  * announcement, or the ring finds the announcement. */
@@ -46,7 +51,7 @@ void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket
 /* Has somebody announced itself since the last ring? */
 static inline bool spork__bell_awaited(const spork__bell *bell)
 {
-    return (atomic_load_explicit(&bell->word, memory_order_relaxed) & SPORK__BELL_MARKS) != 0;
+    return (atomic_load_explicit(&bell->word, memory_order_relaxed) & SPORK__BELL_AWAITED) != 0;
 }
 
 void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen);
@@ -54,30 +59,46 @@ void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen);
 static inline void spork__bell_ring(spork__bell *bell, const spork__ear *ear)
 {
     uint32_t seen = atomic_fetch_or_explicit(&bell->word, 0, memory_order_seq_cst); /* not a load: see bell.c */
-    if (seen & SPORK__BELL_MARKS) spork__bell_wake(bell, ear, seen);
+    if (seen & SPORK__BELL_AWAITED) spork__bell_wake(bell, ear, seen);
 }
 
-/* The same where an atomic read-modify-write of this thread, of whatever word, stands between the change and this. An x86 has then
- * ordered the two already, and a load will do. */
-static inline void spork__bell_ring_late(spork__bell *bell, const spork__ear *ear)
+/* What the ringer sees where an atomic read-modify-write of its thread, of whatever word, stands
+ * between the change and this: an x86 has then ordered the two already, and a load will do. */
+static inline uint32_t spork__bell_seen_late(spork__bell *bell)
 {
 #if defined(__x86_64__) || defined(__i386__) || defined(_M_X64) || defined(_M_IX86)
     atomic_signal_fence(memory_order_seq_cst); /* no more than: the compiler must not change their order */
-    uint32_t seen = atomic_load_explicit(&bell->word, memory_order_seq_cst);
-    if (seen & SPORK__BELL_MARKS) spork__bell_wake(bell, ear, seen);
+    return atomic_load_explicit(&bell->word, memory_order_seq_cst);
 #else
-    spork__bell_ring(bell, ear);
+    return atomic_fetch_or_explicit(&bell->word, 0, memory_order_seq_cst);
 #endif
 }
+static inline void spork__bell_ring_late(spork__bell *bell, const spork__ear *ear)
+{
+    uint32_t seen = spork__bell_seen_late(bell);
+    if (seen & SPORK__BELL_AWAITED) spork__bell_wake(bell, ear, seen);
+}
 
-/* The same for sleepers of whom any will do, as workers for a task: wakes one of those who park. Who was asleep announces itself once more
- * before it looks, on behalf of the others, whose mark the ring has taken away. A wake-up that dies with its receiver costs the others
- * their bound. */
+/* For sleepers of whom any will do, as workers for a task: wakes one of those who park, and all who
+ * wait on the handle. Who was asleep stands in for the others, whose mark the ring has taken away,
+ * before it looks: by an announcement of its own, or by the call below. A wake-up that dies with
+ * its receiver, or is stopped with it, costs the others their bound. */
 void spork__bell_wake_one(spork__bell *bell, const spork__ear *ear, uint32_t seen);
+/* Announces the others if there are any. */
+static inline void spork__bell_stand_in(spork__bell *bell)
+{
+    if (atomic_load_explicit(&bell->word, memory_order_relaxed) & SPORK__BELL_SEVERAL)
+        spork__bell_announce(bell);
+}
 static inline void spork__bell_ring_one(spork__bell *bell, const spork__ear *ear)
 {
     uint32_t seen = atomic_fetch_or_explicit(&bell->word, 0, memory_order_seq_cst);
-    if (seen & SPORK__BELL_MARKS) spork__bell_wake_one(bell, ear, seen);
+    if (seen & SPORK__BELL_AWAITED) spork__bell_wake_one(bell, ear, seen);
+}
+static inline void spork__bell_ring_one_late(spork__bell *bell, const spork__ear *ear)
+{
+    uint32_t seen = spork__bell_seen_late(bell);
+    if (seen & SPORK__BELL_AWAITED) spork__bell_wake_one(bell, ear, seen);
 }
 
 #endif

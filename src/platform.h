@@ -124,8 +124,9 @@ spork_status spork__os_berth_new(spork_native *berth);
 void spork__os_park(const void *word, uint32_t expected, spork_native berth, int ms);
 /* Forgets wake-ups that nobody has used. */
 void spork__os_berth_quiet(spork_native berth);
-/* Wakes one sleeper, or all, once the word has another value. Cannot fail; a wake-up may be lost. */
-void spork__os_unpark(const void *word, spork_native berth, bool all);
+/* Wakes one sleeper, or all, once the word has another value. Cannot fail; a wake-up may be lost.
+ * False: nobody slept, as far as the system tells. */
+bool spork__os_unpark(const void *word, spork_native berth, bool all);
 
 /* A handle that others can wait on, together with more: what wakes those who do not park. On Windows that is the berth. */
 typedef struct spork__chime {
@@ -230,6 +231,9 @@ int spork__os_getppid(void);
 uint64_t spork__os_start_time(int pid);
 /* False only if it is certain that process `pid` with that start time has ended; `start` 0: the pid alone decides. */
 bool spork__os_process_alive(int pid, uint64_t start);
+/* Whether it is stopped as a whole, as by SIGSTOP, a debugger or job control; false where the
+ * system does not tell. For sentences. */
+bool spork__os_process_stopped(int pid);
 /* Names pids of one and the same namespace: participants from different ones cannot judge each other. 0: only one. */
 uint64_t spork__os_pid_namespace(void);
 /* A number nobody can guess. */

@@ -10,8 +10,13 @@
  *     get   lock - there? - copy - note it in hands - move the index - [extent: hand it to me] - unlock - ring
  *           - [copy out of the extent, free it]
  *
- * The one who waits on a side sleeps with that side's lock: others of the side wait for the lock, and a backlog forms before the
- * next wake-up.
+ * A lock is held for these steps only. Who finds no room, or no message, gives it back before it
+ * waits, so whoever waits can be stopped, frozen or cancelled for ever at no cost to the others. A
+ * put wakes one of the sleepers; which one gets the message is open until one has the lock. So a
+ * large message could wait for room for ever while small ones are put into each gap: who has found
+ * none for STARVING_MS claims the next turn, and the other putters leave the room alone until it
+ * has put, or until the claim has expired: its owner renews it each time it looks, unless it is
+ * dead or stopped.
  *
  * What a death leaves behind, at each point, and who mends it:
  *     locked, written      the lock; the index is where it was: the message is nothing
@@ -26,6 +31,14 @@
  *     handed, unlocked     the extent is a dead process': an arena sweeps it when it needs room, or when it is tidied
  * So at most the message in the dead one's hands is lost, and is known to be.
  *
+ * What a stop leaves behind, and how long the others notice it:
+ *     waiting              nothing. A wake-up that it got is lost to another sleeper, who looks by
+ *                          itself within 50 ms
+ *     claiming the turn    the claim: other putters wait until it expires, CLAIM_MS at most
+ *     locked … committed   the lock: its side waits until the owner goes on, or is dead; the
+ *                          sentence of a time-out names it
+ *     unlocked             as waiting
+ *
  * The words come from memory that others can write. Sizes and places are checked against what this process knows of the ring
  * from when it joined, before they are used; what cannot be is SPORK_BAD_MESSAGE, and stays so. */
 #include "ring.h"
@@ -35,10 +48,12 @@
 #include "bell.h"
 #include "error.h"
 #include "fault.h"
+#include "holder.h"
 #include "robust.h"
 #include "spin.h"
 
-enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 1, COUNT_BITS = 28, ASK_MS = 20, PASS_MS = 200 };
+enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 2, COUNT_BITS = 28, ASK_MS = 20, PASS_MS = 200 };
+enum { STARVING_MS = 10, CLAIM_MS = 100, INSIDE_MS = 100 };
 enum { INLINE = 1, EXTENT = 2, PAD = 3 };
 static const uint64_t count_mask = (UINT64_C(1) << COUNT_BITS) - 1, place_mask = (UINT64_C(1) << (64 - COUNT_BITS)) - 1;
 static const size_t smallest_ring = 4096, largest_ring = 4 << 20, grain = 65536;
@@ -47,6 +62,7 @@ typedef struct side {
     _Alignas(128) spork__robust lock;
     _Atomic uint64_t index;
     _Atomic uint64_t seen; /* the other side's index, as it was once */
+    _Atomic uint64_t turn; /* who claims the next turn << 32 | until when, in ms; 0: nobody */
 } side;
 
 struct spork__ring_words {
@@ -196,20 +212,36 @@ static void mend(spork__ring *r, bool putting)
     spork__bell_ring(bell_of(r, !putting), ear_of(r, !putting)); /* it may have died before it could */
 }
 
+/* SPORK_TIMEOUT without a sentence. */
+static spork_status lock_within(spork__ring *r, bool putting, int timeout_ms)
+{
+    spork_status status =
+        spork__robust_acquire(&side_of(r, putting)->lock, lock_berth(r, putting), timeout_ms);
+    if (status != SPORK_OWNER_DIED) return status;
+    mend(r, putting);
+    return SPORK_OK;
+}
+
+static spork_status not_had(spork__ring *r, bool putting, int timeout_ms)
+{
+    char holder[64];
+    uint32_t id = spork__robust_owner(&side_of(r, putting)->lock);
+    bool stopped = id != 0 && spork__os_process_stopped(spork__tree_pid(id));
+    spork__tree_text(id, holder, sizeof holder);
+    return spork__fail(SPORK_TIMEOUT, "no turn to %s in %d ms: %s is in the middle of it%s",
+                       putting ? "put" : "get", timeout_ms, id != 0 ? holder : "another process",
+                       stopped ? ", and is stopped" : "");
+}
+
+/* Who only looks waits INSIDE_MS, too: that somebody else is at it does not mean that the queue is
+ * full, or empty. */
 static spork_status lock(spork__ring *r, bool putting, spork__deadline *d)
 {
-    side *s = side_of(r, putting);
     if (spork__planted(SPORK__BUG_RING_READS_UNLOCKED) && !putting) return SPORK_OK;
-    if (spork__robust_try(&s->lock)) return SPORK_OK;
-    spork_status status = spork__robust_acquire(&s->lock, lock_berth(r, putting), spork__deadline_left(d));
-    if (status == SPORK_OWNER_DIED) {
-        mend(r, putting);
-        return SPORK_OK;
-    }
-    if (status == SPORK_TIMEOUT)
-        return spork__fail(SPORK_TIMEOUT, putting ? "no room in the queue in %d ms" : "nothing in the queue in %d ms",
-                           d->timeout_ms);
-    return status;
+    if (spork__robust_try(&side_of(r, putting)->lock)) return SPORK_OK;
+    int left = spork__deadline_left(d);
+    spork_status status = lock_within(r, putting, left >= 0 && left < INSIDE_MS ? INSIDE_MS : left);
+    return status == SPORK_TIMEOUT ? not_had(r, putting, d->timeout_ms) : status;
 }
 
 static void unlock(spork__ring *r, bool putting)
@@ -222,8 +254,8 @@ static void mend_for_the_dead(spork__ring *r)
 {
     for (int putting = 0; putting < 2; putting++) {
         uint32_t owner = spork__robust_owner(&side_of(r, putting)->lock);
-        spork__deadline now = {.timeout_ms = 0};
-        if (owner == 0 || spork__tree_alive(owner) || lock(r, putting, &now) != SPORK_OK) continue;
+        if (owner == 0 || spork__tree_alive(owner) || lock_within(r, putting, 0) != SPORK_OK)
+            continue;
         unlock(r, putting);
     }
 }
@@ -252,7 +284,8 @@ static spork_status time_is_over(spork__ring *r, bool putting, readiness ready, 
                        wait->deadline.timeout_ms);
 }
 
-/* Sleeps once, if `ready` still does not say that there is no need. SPORK_OK: look again. */
+/* Sleeps once, if `ready` still does not say that there is no need. SPORK_OK: look again. Without a
+ * lock: whoever sleeps may be stopped. */
 static spork_status sleep_once(spork__ring *r, bool putting, readiness ready, void *user, spork__ring_wait *wait)
 {
     int left = spork__deadline_left(&wait->deadline);
@@ -263,6 +296,7 @@ static spork_status sleep_once(spork__ring *r, bool putting, readiness ready, vo
     /* A ring that came before the announcement may have told of an end. */
     if (wait->deserted(wait->user, false)) return the_end(r, ready, user);
     spork__bell_sleep(bell, ear_of(r, putting), ticket, left);
+    if (!putting) spork__bell_stand_in(bell);
     if (ready(r, user)) return SPORK_OK;
     bool thorough = wait->sleeps++ % 2 == 1; /* every other time, for it takes long */
     return wait->deserted(wait->user, thorough) ? the_end(r, ready, user) : SPORK_OK;
@@ -276,20 +310,85 @@ static spork_status closed(bool putting)
 /* ---- putting ---- */
 
 typedef struct need {
-    uint64_t units; /* with the pad before it */
-    uint64_t index; /* ours */
+    uint64_t units; /* of the record */
+    uint64_t index,
+        pad; /* where the putting index was when it was measured, and what is skipped there */
+    uint32_t token; /* who this is where a turn is claimed; 0: it has not claimed any */
 } need;
 
-static bool fits(spork__ring *r, const need *n, uint64_t other)
+static void measure(const spork__ring *r, need *n, uint64_t index)
 {
-    return distance(other, n->index) + n->units <= r->units && messages(other, n->index) < r->most;
+    uint64_t to_end = r->units - (at_of(index) & (r->units - 1));
+    n->index = index;
+    n->pad = n->units > to_end ? to_end : 0;
 }
 
+static bool fits(const spork__ring *r, const need *n, uint64_t other)
+{
+    return distance(other, n->index) + n->pad + n->units <= r->units &&
+           messages(other, n->index) < r->most;
+}
+
+/* ---- the turn ---- */
+
+static uint32_t now_ms(void) { return (uint32_t)(spork__os_now() / 1000000); }
+
+/* Threads differ, too. That two had the same would only be unfair. */
+static uint32_t token_of_thread(void)
+{
+    return (spork__tree_self() ^ spork__thread_number() * 0x9E3779B1u) | 1;
+}
+
+static bool is_anothers_turn(const spork__ring *r, const need *n)
+{
+    uint64_t turn = load(&r->words->put.turn, memory_order_relaxed);
+    if (turn == 0 || (uint32_t)(turn >> 32) == n->token) return false;
+    return (uint32_t)turn - now_ms() - 1 <
+           CLAIM_MS; /* else it has expired, or is no time that anybody claims */
+}
+
+static void claim_turn(spork__ring *r, need *n)
+{
+    _Atomic uint64_t *turn = &r->words->put.turn;
+    uint64_t seen = load(turn, memory_order_relaxed);
+    if (is_anothers_turn(r, n)) return;
+    if (n->token == 0) n->token = token_of_thread();
+    atomic_compare_exchange_strong(turn, &seen,
+                                   (uint64_t)n->token << 32 | (uint32_t)(now_ms() + CLAIM_MS));
+}
+
+static void give_turn_back(spork__ring *r, const need *n)
+{
+    uint64_t seen = load(&r->words->put.turn, memory_order_relaxed);
+    if (n->token == 0 || (uint32_t)(seen >> 32) != n->token) return;
+    if (atomic_compare_exchange_strong(&r->words->put.turn, &seen, 0))
+        spork__bell_ring(&r->words->room_bell,
+                         ear_of(r, true)); /* for who saw room, and left it alone */
+}
+
+/* ---- room ---- */
+
+/* Without the lock: as it was a moment ago. The getting index comes first, which never passes the
+ * other. */
 static bool has_room(spork__ring *r, void *user)
 {
-    uint64_t other = load(&r->words->get.index, memory_order_acquire);
-    atomic_store_explicit(&r->words->put.seen, other, memory_order_relaxed);
-    return fits(r, user, other);
+    need n = *(const need *)user;
+    uint64_t got = load(&r->words->get.index, memory_order_acquire);
+    measure(r, &n, load(&r->words->put.index, memory_order_acquire));
+    return fits(r, &n, got) && !is_anothers_turn(r, &n);
+}
+
+/* Under the lock. */
+static bool finds_room(spork__ring *r, need *n)
+{
+    side *s = &r->words->put;
+    measure(r, n, load(&s->index, memory_order_relaxed));
+    if (!fits(r, n, load(&s->seen, memory_order_relaxed))) {
+        uint64_t other = load(&r->words->get.index, memory_order_acquire);
+        atomic_store_explicit(&s->seen, other, memory_order_relaxed);
+        if (!fits(r, n, other)) return false;
+    }
+    return !is_anothers_turn(r, n);
 }
 
 /* When a ring of many messages is full, its getters are at work. Who sleeps until there is room for one is woken by the next get, is
@@ -297,27 +396,24 @@ static bool has_room(spork__ring *r, void *user)
  * got. */
 enum { MANY = 64 };
 
-/* Under the lock: where the record goes. */
-static spork_status find_room(spork__ring *r, uint64_t units, spork__ring_wait *wait, uint64_t *at)
+static spork_status wait_for_room(spork__ring *r, need *n, uint64_t begin, spork__ring_wait *wait)
 {
-    side *s = &r->words->put;
-    need n = {.index = load(&s->index, memory_order_relaxed)};
-    uint64_t begin = at_of(n.index), to_end = r->units - (begin & (r->units - 1));
-    uint64_t pad = units > to_end ? to_end : 0;
-    n.units = units + pad;
-    if (!fits(r, &n, load(&s->seen, memory_order_relaxed)) && !has_room(r, &n)) {
-        if (messages(load(&s->seen, memory_order_relaxed), n.index) >= MANY && wait->deadline.timeout_ms != 0)
-            spork__os_nap();
-        while (!has_room(r, &n)) {
-            if (distance(load(&s->seen, memory_order_relaxed), n.index) > r->units) return damaged();
-            spork_status status = sleep_once(r, true, has_room, &n, wait);
-            if (status == SPORK_CLOSED) return closed(true);
-            if (status != SPORK_OK) return status;
-        }
+    if (spork__ring_count(r) >= MANY && wait->deadline.timeout_ms != 0) spork__os_nap();
+    while (!has_room(r, n)) {
+        if (spork__os_now() - begin >= STARVING_MS * UINT64_C(1000000)) claim_turn(r, n);
+        spork_status status = sleep_once(r, true, has_room, n, wait);
+        if (status == SPORK_CLOSED) return closed(true);
+        if (status != SPORK_OK) return status;
     }
-    if (pad > 0) *record_at(r, begin) = (record){(uint32_t)((pad - 1) * 8), PAD};
-    *at = begin + pad;
     return SPORK_OK;
+}
+
+/* Under the lock: where the record goes, which has been found to fit. */
+static uint64_t place_for(spork__ring *r, const need *n)
+{
+    uint64_t begin = at_of(n->index);
+    if (n->pad > 0) *record_at(r, begin) = (record){(uint32_t)((n->pad - 1) * 8), PAD};
+    return begin + n->pad;
 }
 
 static void move_put_index(spork__ring *r, uint64_t at)
@@ -338,19 +434,38 @@ static void finish_put(spork__ring *r)
     in_dialogue = true;
     unlock(r, true);
     spork__at(SPORK__AT_RING_PUT_UNLOCKED);
-    spork__bell_ring_late(&r->words->data_bell, ear_of(r, false));
+    spork__bell_ring_one_late(&r->words->data_bell, ear_of(r, false));
+}
+
+/* Under the lock. SPORK_TIMEOUT: there is no room yet. */
+static spork_status find_room(spork__ring *r, need *n, const spork__ring_wait *wait)
+{
+    if (finds_room(r, n))
+        return wait->allowed(wait->user) ? SPORK_OK
+                                         : spork__fail(SPORK_CLOSED, "the queue's end has come");
+    return distance(load(&r->words->put.seen, memory_order_relaxed), n->index) > r->units
+               ? damaged()
+               : SPORK_TIMEOUT;
 }
 
 /* With the lock held if it succeeds. */
 static spork_status lock_and_find_room(spork__ring *r, uint64_t units, spork__ring_wait *wait, uint64_t *at)
 {
-    spork_status status = lock(r, true, &wait->deadline);
-    if (status != SPORK_OK) return status;
-    spork__at(SPORK__AT_RING_PUT_LOCKED);
-    status = find_room(r, units, wait, at);
-    if (status == SPORK_OK && !wait->allowed(wait->user))
-        status = spork__fail(SPORK_CLOSED, "the queue's end has come");
-    if (status != SPORK_OK) unlock(r, true);
+    need n = {.units = units};
+    uint64_t begin = 0; /* of the wait */
+    spork_status status;
+    while ((status = lock(r, true, &wait->deadline)) == SPORK_OK) {
+        spork__at(SPORK__AT_RING_PUT_LOCKED);
+        if ((status = find_room(r, &n, wait)) == SPORK_OK) {
+            *at = place_for(r, &n);
+            break;
+        }
+        unlock(r, true);
+        if (status != SPORK_TIMEOUT) break;
+        if (begin == 0) begin = spork__os_now();
+        if ((status = wait_for_room(r, &n, begin, wait)) != SPORK_OK) break;
+    }
+    give_turn_back(r, &n);
     return status;
 }
 
@@ -447,29 +562,41 @@ spork_status spork__ring_put(spork__ring *r, const void *data, size_t size, spor
 
 /* ---- getting ---- */
 
+/* Without the lock: as it was a moment ago. */
 static bool has_message(spork__ring *r, void *user)
 {
-    side *s = &r->words->get;
-    uint64_t other = load(&r->words->put.index, memory_order_acquire);
     (void)user;
-    atomic_store_explicit(&s->seen, other, memory_order_relaxed);
-    return messages(load(&s->index, memory_order_relaxed), other) != 0;
+    return spork__ring_count(r) != 0;
 }
 
 /* Under the lock. */
-static spork_status wait_for_message(spork__ring *r, spork__ring_wait *wait)
+static bool finds_message(spork__ring *r)
 {
     side *s = &r->words->get;
-    if (messages(load(&s->index, memory_order_relaxed), load(&s->seen, memory_order_relaxed)) != 0) return SPORK_OK;
-    if (has_message(r, NULL)) return SPORK_OK;
-    if (in_dialogue && wait->deadline.timeout_ms != 0)
-        spork__spin_while(&r->words->put.index, load(&s->seen, memory_order_relaxed));
+    uint64_t index = load(&s->index, memory_order_relaxed);
+    if (messages(index, load(&s->seen, memory_order_relaxed)) != 0) return true;
+    uint64_t other = load(&r->words->put.index, memory_order_acquire);
+    atomic_store_explicit(&s->seen, other, memory_order_relaxed);
+    return messages(index, other) != 0;
+}
+
+static spork_status wait_for_message(spork__ring *r, spork__ring_wait *wait)
+{
+    uint64_t put;
+    if (in_dialogue && wait->deadline.timeout_ms != 0 && spork__ring_is_empty(r, &put))
+        spork__spin_while(&r->words->put.index, put);
     while (!has_message(r, NULL)) {
         spork_status status = sleep_once(r, false, has_message, NULL, wait);
         if (status == SPORK_CLOSED) return closed(false);
         if (status != SPORK_OK) return status;
     }
     return SPORK_OK;
+}
+
+/* Who leaves a message where it is may have been woken for it. */
+static void pass_on(spork__ring *r)
+{
+    if (has_message(r, NULL)) spork__bell_ring_one(&r->words->data_bell, ear_of(r, false));
 }
 
 /* The next message: its record, and the place behind it. NULL: damaged. */
@@ -574,18 +701,29 @@ static void finish_get_with(spork__ring *r, uint32_t extent, void *to, const voi
 
 static void finish_get(spork__ring *r, uint32_t extent) { finish_get_with(r, extent, NULL, NULL, 0); }
 
+/* Under the lock. SPORK_TIMEOUT: there is none yet. */
+static spork_status find_message(spork__ring *r, const spork__ring_wait *wait, const record **rec,
+                                 uint64_t *next, size_t *size, uint32_t *extent)
+{
+    if (!finds_message(r)) return SPORK_TIMEOUT;
+    if (!wait->allowed(wait->user))
+        return spork__fail(SPORK_CLOSED, "the role was given up meanwhile");
+    return (*rec = next_record(r, next, size, extent)) != NULL ? SPORK_OK : damaged();
+}
+
 /* With the lock held if it succeeds. */
 static spork_status lock_and_find_message(spork__ring *r, spork__ring_wait *wait, const record **rec, uint64_t *next,
                                           size_t *size, uint32_t *extent)
 {
-    spork_status status = lock(r, false, &wait->deadline);
-    if (status != SPORK_OK) return status;
-    spork__at(SPORK__AT_RING_GET_LOCKED);
-    status = wait_for_message(r, wait);
-    if (status == SPORK_OK && !wait->allowed(wait->user))
-        status = spork__fail(SPORK_CLOSED, "the role was given up meanwhile");
-    if (status == SPORK_OK && (*rec = next_record(r, next, size, extent)) == NULL) status = damaged();
-    if (status != SPORK_OK) unlock(r, false);
+    spork_status status;
+    while ((status = lock(r, false, &wait->deadline)) == SPORK_OK) {
+        spork__at(SPORK__AT_RING_GET_LOCKED);
+        if ((status = find_message(r, wait, rec, next, size, extent)) == SPORK_OK) return SPORK_OK;
+        unlock(r, false);
+        if (status == SPORK_TIMEOUT) status = wait_for_message(r, wait);
+        if (status != SPORK_OK) break;
+    }
+    pass_on(r);
     return status;
 }
 
@@ -614,7 +752,7 @@ spork_status spork__ring_get(spork__ring *r, spork__ring_sink *sink, spork__ring
     spork_status status = lock_and_find_message(r, wait, &rec, &next, &sink->size, &extent);
     if (status != SPORK_OK) return status;
     if ((sink->data = sink->room(sink, sink->size)) == NULL) {
-        unlock(r, false);
+        spork__ring_put_back(r);
         return sink->status;
     }
     if (extent != SPORK__ARENA_NONE) return get_extent(r, extent, next, sink, hands);
@@ -686,20 +824,23 @@ void spork__ring_release(spork__ring *r, spork__ring_loan *loan, spork__ring_han
     finish_get(r, loan->extent);
 }
 
-void spork__ring_put_back(spork__ring *r) { unlock(r, false); }
+void spork__ring_put_back(spork__ring *r)
+{
+    unlock(r, false);
+    pass_on(r);
+}
 
 /* ---- the rest ---- */
 
 spork_status spork__ring_pass(spork__ring *r, int timeout_ms)
 {
-    spork__deadline d = {.timeout_ms = timeout_ms};
-    spork_status status = lock(r, true, &d);
+    spork_status status = lock_within(r, true, timeout_ms);
     if (status == SPORK_OK) unlock(r, true);
-    return status;
+    return status == SPORK_TIMEOUT ? not_had(r, true, timeout_ms) : status;
 }
 
-/* A thread of ours that has the lock either commits soon, or sleeps, and finds at its next look that it may not go on. Bounded: it may
- * also have the queue a second time, and there go on to wait. */
+/* A thread of ours that has the lock commits soon. Bounded: it may also have the queue a second
+ * time, and reserved room there. */
 void spork__ring_pass_own(spork__ring *r)
 {
     uint32_t me = spork__tree_self();
@@ -723,8 +864,10 @@ bool spork__ring_ready(spork__ring *r, bool putting)
     uint64_t got = load(&r->words->get.index, memory_order_acquire),
              put = load(&r->words->put.index, memory_order_acquire);
     if (!putting) return messages(got, put) != 0;
-    need small = {.units = units_of(0) + 8, .index = put}; /* a small message; a large one may still have to wait */
-    return fits(r, &small, got);
+    need small = {.units =
+                      units_of(0) + 8}; /* a small message; a large one may still have to wait */
+    measure(r, &small, put);
+    return fits(r, &small, got) && !is_anothers_turn(r, &small);
 }
 
 spork_native spork__ring_announce(spork__ring *r, bool putting)
@@ -747,12 +890,16 @@ bool spork__ring_awaited(const spork__ring *r, bool putting)
     return spork__bell_awaited(putting ? &r->words->room_bell : &r->words->data_bell);
 }
 
+bool spork__ring_claimed(const spork__ring *r)
+{
+    return load(&r->words->put.turn, memory_order_relaxed) != 0;
+}
+
 size_t spork__ring_tidy(spork__ring *r)
 {
     uint64_t bytes;
     for (int putting = 0; putting < 2; putting++) { /* taking a dead one's lock over mends its side */
-        spork__deadline soon = {.timeout_ms = 1000};
-        if (lock(r, putting, &soon) == SPORK_OK) unlock(r, putting);
+        if (lock_within(r, putting, 1000) == SPORK_OK) unlock(r, putting);
     }
     spork__arena_sweep(&r->arena, NULL, NULL);
     return spork__arena_used(&r->arena, &bytes);

@@ -111,7 +111,8 @@ void spork__ring_put_back(spork__ring *ring);
 
 /* Waits until nobody is in the middle of a put: who was not allowed any more before this will not put after it. */
 spork_status spork__ring_pass(spork__ring *ring, int timeout_ms);
-/* The same for the puts of this process alone: those of others may be waiting for room that only we can make. */
+/* The same for the puts of this process alone: one of another's may be stopped, or a room that was
+ * reserved. */
 void spork__ring_pass_own(spork__ring *ring);
 /* Messages in it. */
 size_t spork__ring_count(const spork__ring *ring);
@@ -129,6 +130,9 @@ void spork__ring_call(spork__ring *ring, bool putting);
 void spork__ring_wake_all(spork__ring *ring);
 /* Whether somebody of that side has announced a sleep, and was not woken since. For tests. */
 bool spork__ring_awaited(const spork__ring *ring, bool putting);
+/* Whether a putter that has waited long for room has claimed the next turn, or had and died. For
+ * tests. */
+bool spork__ring_claimed(const spork__ring *ring);
 /* Takes what the dead had in hands back into the arena; extents that are left. */
 size_t spork__ring_tidy(spork__ring *ring);
 

@@ -38,6 +38,18 @@ TEST(QueueStorm, AnybodyKilledAtAnyMoment)
     expect_order(plan);
 }
 
+#ifndef _WIN32 // where nothing stops a process as a whole
+TEST(QueueStorm, AnybodyStoppedOrKilledAtAnyMoment)
+{
+    queue_plan plan = storm_of(3, 3);
+    plan.deaths = harness_budget_of(3, 5, 200);
+    plan.stops = true;
+    queue_result r = expect_order(plan);
+    EXPECT_GT(r.stops, 0);
+    printf("%d stops\n", r.stops);
+}
+#endif
+
 TEST(QueueStorm, DeathsAtEachPoint)
 {
     queue_plan plan = storm_of(3, 3);
@@ -60,7 +72,7 @@ TEST_P(QueueWithAMistake, IsFoundOut)
     if (harness_wine() || harness_instrumented()) GTEST_SKIP() << "how good the storms are is shown once: natively";
     queue_plan plan = storm_of(3, 3);
     plan.bug = GetParam();
-    plan.deaths = harness_budget_of(kWatchdogMs / 1000.0, 1, 3000); // until it is found out
+    plan.deaths = until_found(3000);
     if (plan.bug == SPORK__BUG_RING_FORGETS_EXTENTS) {
         plan.first = SPORK__AT_RING_PUT_HANDED; // the point that leaves one behind
         plan.last = SPORK__AT_RING_PUT_HANDED;

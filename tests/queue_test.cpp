@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include "books.h"
 #include "child.h"
 #include "fault.h"
+#include "harness/pools.h"
 #include "harness/queues.h"
 #include "queue.h"
 
@@ -211,6 +213,7 @@ class Actor {
         child_.join();
     }
     int join() { return child_.join(); }
+    int pid() const { return spork_process_pid(child_.get()); }
     std::string sentence;
 
   private:
@@ -798,6 +801,193 @@ TEST_F(Queue, WhoIsKilledWaitingHurtsNobody)
     EXPECT_EQ(bytes_of(4, 4), get(queue));
     EXPECT_EQ(kTimeout, get(queue, 0));
     EXPECT_EQ(0, awake.end());
+}
+
+// ---- who is stopped ----
+
+bool is_claimed_soon(spork_queue *queue)
+{
+    return harness_until(
+        [](void *q) { return spork__queue_claimed(static_cast<spork_queue *>(q)); }, queue);
+}
+
+#ifndef _WIN32 // where nothing stops a process as a whole
+
+// Stopped as long as this lives.
+class Stopped {
+  public:
+    explicit Stopped(int pid) : pid_(pid) { pools_suspend(pid); }
+    Stopped(const Stopped &) = delete;
+    Stopped &operator=(const Stopped &) = delete;
+    ~Stopped() { go_on(); }
+    void go_on()
+    {
+        if (pid_ != 0) pools_continue(std::exchange(pid_, 0));
+    }
+
+  private:
+    int pid_;
+};
+
+TEST_F(Queue, WhoIsStoppedWaitingToGetHoldsUpNobody)
+{
+    Held queue;
+    Actor idle(queue), awake(queue);
+    idle.waits("get");
+    Stopped stopped(idle.pid());
+    EXPECT_EQ(kTimeout, get(queue, 0));
+    EXPECT_NE(nullptr, strstr(spork_error(), "nothing in the queue")) << spork_error();
+    EXPECT_EQ("SPORK_OK", awake.does("put 5 1"));
+    EXPECT_EQ(bytes_of(5, 1), get(queue));
+    awake.begin("get");
+    EXPECT_EQ(SPORK_OK, put(queue, bytes_of(6, 2)));
+    EXPECT_EQ(got(6, 2), awake.answer());
+    EXPECT_EQ("SPORK_OK", awake.does("done"));
+    EXPECT_EQ(SPORK_OK, spork_queue_task_done(queue)) << spork_error();
+    EXPECT_EQ(SPORK_OK, spork_queue_join(queue, kWatchdogMs)) << spork_error();
+    EXPECT_EQ(SPORK_OK, spork_queue_close(queue)) << spork_error();
+    EXPECT_EQ("SPORK_CLOSED", awake.does("get"));
+    stopped.go_on();
+    EXPECT_EQ("SPORK_CLOSED", idle.answer());
+    EXPECT_EQ(0, idle.end());
+    EXPECT_EQ(0, awake.end());
+}
+
+TEST_F(Queue, WhoIsStoppedWaitingToPutHoldsUpNobody)
+{
+    Held queue(1);
+    ASSERT_EQ(SPORK_OK, put(queue, "first"));
+    Actor idle(queue), awake(queue);
+    idle.begin("put 3 3");
+    ASSERT_TRUE(is_claimed_soon(queue)) << "who waits long for room does not claim it";
+    Stopped stopped(idle.pid());
+    EXPECT_EQ(SPORK_TIMEOUT, put(queue, "x", 0));
+    EXPECT_NE(nullptr, strstr(spork_error(), "no room in the queue")) << spork_error();
+    EXPECT_EQ("first", get(queue));
+    EXPECT_EQ(SPORK_OK, put(queue, "second")) << spork_error(); // its claim has expired
+    EXPECT_EQ("second", get(queue));
+    EXPECT_EQ("SPORK_OK", awake.does("put 7 7"));
+    EXPECT_EQ(bytes_of(7, 7), get(queue));
+    stopped.go_on();
+    EXPECT_EQ("SPORK_OK", idle.answer());
+    EXPECT_EQ(bytes_of(3, 3), get(queue));
+    EXPECT_EQ(0, idle.end());
+    EXPECT_EQ(0, awake.end());
+}
+
+TEST_F(Queue, WhoIsStoppedInTheMiddleIsNamedByTheTimeoutsOfItsSide)
+{
+    for (bool putting : {false, true}) {
+        SCOPED_TRACE(putting ? "put" : "get");
+        Held queue;
+        ASSERT_EQ(SPORK_OK, spork_queue_put(queue, spork_pack(spork_bytes_of("one", 3)), 0));
+        Child middle(queues_stop_at,
+                     spork_pack(queue.get(),
+                                static_cast<int>(putting ? SPORK__AT_RING_PUT_WRITTEN
+                                                         : SPORK__AT_RING_GET_LOCKED),
+                                putting ? size_t{3} : size_t{0}));
+        ASSERT_EQ(SPORK_OK, middle.start()) << spork_error();
+        // Its side is blocked from some moment on, and the other side never is.
+        std::string sentence;
+        for (double end = spork_time() + kWatchdogMs / 1000.0;
+             sentence.empty() && spork_time() < end;) {
+            if (putting) {
+                EXPECT_NE("<SPORK_CLOSED>", get(queue, 0));
+                if (put(queue, "again", 0) == SPORK_TIMEOUT) sentence = spork_error();
+            } else {
+                EXPECT_EQ(SPORK_OK, spork_queue_put(queue, spork_pack(spork_bytes_of("one", 3)), 0))
+                    << spork_error();
+                if (get(queue, 0) == kTimeout && spork_queue_size(queue) > 0)
+                    sentence = spork_error();
+            }
+        }
+        EXPECT_NE(std::string::npos, sentence.find("is in the middle of it")) << sentence;
+        EXPECT_NE(std::string::npos, sentence.find(std::to_string(spork_process_pid(middle.get()))))
+            << sentence;
+#ifdef __linux__
+        EXPECT_NE(std::string::npos, sentence.find("is stopped")) << sentence;
+#endif
+        Stopped(spork_process_pid(middle.get())).go_on();
+        EXPECT_EQ(0, middle.join()); // SPORK_OK
+        EXPECT_EQ(SPORK_OK, put(queue, "last", 0)) << spork_error();
+        for (std::string message; message != "last";) message = get(queue);
+    }
+}
+
+#endif
+
+TEST_F(Queue, WhoDiesWithAClaimToTheNextTurnHoldsUpNobody)
+{
+    Held queue(1);
+    ASSERT_EQ(SPORK_OK, put(queue, "first"));
+    Actor dies(queue);
+    dies.begin("put 3 3");
+    ASSERT_TRUE(is_claimed_soon(queue)) << "who waits long for room does not claim it";
+    dies.kill();
+    EXPECT_EQ("first", get(queue));
+    EXPECT_EQ(SPORK_OK, put(queue, "second")) << spork_error();
+    EXPECT_EQ("second", get(queue));
+}
+
+// With a consumer so slow that each gap is filled before the next one comes.
+TEST_F(Queue, SmallMessagesThatFillEachGapDoNotKeepALargeOneOut)
+{
+    Held queue(0, 64 * kKiB);
+    std::atomic<bool> stop{false};
+    auto flood = [&] {
+        while (!stop) put(queue, std::string(1000, 'x'), 20);
+    };
+    auto one = std::make_unique<Thread>(flood), two = std::make_unique<Thread>(flood);
+    std::atomic<bool> large_came{false};
+    auto consumer = std::make_unique<Thread>([&] {
+        for (int i = 0; i < 3000 && !large_came; i++) {
+            large_came = get(queue).size() == 16000;
+            spork_sleep(1);
+        }
+        stop = true;
+    });
+    while (spork_queue_size(queue) < 60) spork_sleep(1);
+    EXPECT_EQ(SPORK_OK, put(queue, std::string(16000, 'y'))) << spork_error();
+    consumer.reset();
+    one.reset();
+    two.reset();
+    EXPECT_TRUE(large_came) << "3000 smaller ones came first";
+    while (get(queue, 0) != kTimeout) {}
+}
+
+// Somebody else is always at it; but there is room, and there are messages.
+TEST_F(Queue, WhoOnlyLooksIsNotToldThatItIsFullOrEmptyBecauseOthersAreAtIt)
+{
+    Held queue(0, 4 * kMiB);
+    const int each = harness_count(20000), threads = 4;
+    std::mutex guard;
+    std::string refused;
+    auto all_at_once = [&](const std::function<bool()> &does) {
+        std::vector<std::unique_ptr<Thread>> all;
+        for (int t = 0; t < threads; t++)
+            all.push_back(std::make_unique<Thread>([&] {
+                for (int done = 0; done < each;) {
+                    double begin = spork_time();
+                    if (does()) {
+                        done++;
+                        continue;
+                    }
+                    std::string sentence = spork_error();
+                    // Unless somebody did not get on with it for a tenth of a second.
+                    if (spork_time() - begin >= 0.1) continue;
+                    std::lock_guard<std::mutex> lock(guard);
+                    refused = sentence;
+                    return;
+                }
+            }));
+    };
+    for ([[maybe_unused]] int round : repeat(1000)) {
+        if (!refused.empty()) break;
+        all_at_once([&] { return put(queue, "x", 0) == SPORK_OK; });
+        EXPECT_EQ("", refused);
+        all_at_once([&] { return get(queue, 0) == "x"; });
+        EXPECT_EQ("", refused);
+    }
 }
 
 TEST_F(Queue, ProducersThatAreKilledLoseOnlyWhatWasInTheirHands)

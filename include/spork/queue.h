@@ -19,6 +19,14 @@
  * waited for. Messages of one sender to one receiver arrive in order. A message arrives whole or not at all, once. Whoever is
  * killed at any instant, asleep or in the middle of a put or get, hurts nobody else: at most the message in its own hands is lost.
  *
+ * Whoever waits in a put or get holds nothing: it may be stopped (SIGSTOP, a debugger, a frozen
+ * container) for as long as one likes, and the others put, get, drop, close and join as if it were
+ * not there; it goes on when it is continued. Who is stopped in the middle of a put or get, the
+ * moment in which a message is copied, blocks that side until it goes on or is killed, and the
+ * others' time-outs name it in their sentence. SPORK_TIMEOUT means a queue that is full, or empty;
+ * that somebody else is just at it is waited for also by who only looks, for 0.1 s at most. A put
+ * that has found no room for 10 ms claims the next turn: small messages keep no large one out.
+ *
  * ## How much fits
  * `max_messages` at once, and about `capacity` bytes, which is also the largest message. Small messages lie in a ring of that size
  * (rounded up to a power of two, 4 KiB at least and 4 MiB at most), each with 8 bytes more and rounded up to 8; those of more than a

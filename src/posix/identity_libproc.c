@@ -33,6 +33,12 @@ bool spork__os_process_alive(int pid, uint64_t start)
     return info.pbi_status != SZOMB && (start == 0 || start_of(&info) == start);
 }
 
+bool spork__os_process_stopped(int pid)
+{
+    struct proc_bsdinfo info;
+    return ask(pid, &info) && info.pbi_status == SSTOP;
+}
+
 uint64_t spork__os_pid_namespace(void) { return 0; }
 
 int spork__os_thread_count(void)

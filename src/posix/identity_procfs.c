@@ -141,6 +141,12 @@ bool spork__os_process_alive(int pid, uint64_t start)
     return alive;
 }
 
+bool spork__os_process_stopped(int pid)
+{
+    spork__stat_line line;
+    return read_stat(pid, &line) && (line.state == 'T' || line.state == 't');
+}
+
 uint64_t spork__os_pid_namespace(void)
 {
     struct stat about;

@@ -22,8 +22,8 @@ void spork__os_park(const void *word, uint32_t expected, spork_native berth, int
     syscall(SYS_futex, word, FUTEX_WAIT, expected, &time, NULL, 0);
 }
 
-void spork__os_unpark(const void *word, spork_native berth, bool all)
+bool spork__os_unpark(const void *word, spork_native berth, bool all)
 {
     (void)berth;
-    syscall(SYS_futex, word, FUTEX_WAKE, all ? INT32_MAX : 1, NULL, NULL, 0);
+    return syscall(SYS_futex, word, FUTEX_WAKE, all ? INT32_MAX : 1, NULL, NULL, 0) != 0;
 }

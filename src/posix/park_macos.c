@@ -46,12 +46,12 @@ void spork__os_park(const void *word, uint32_t expected, spork_native berth, int
         spork__os_sleep(1);
 }
 
-void spork__os_unpark(const void *word, spork_native berth, bool all)
+bool spork__os_unpark(const void *word, spork_native berth, bool all)
 {
     (void)berth;
     pthread_once(&once, look_up);
-    if (wait_on != NULL)
-        (all ? wake_all : wake_one)((void *)word, 4, SHARED);
-    else if (ulock_wait != NULL)
-        ulock_wake(COMPARE_AND_WAIT_SHARED | (all ? WAKE_ALL : 0), (void *)word, 0);
+    if (wait_on != NULL) return (all ? wake_all : wake_one)((void *)word, 4, SHARED) >= 0;
+    if (ulock_wait != NULL)
+        return ulock_wake(COMPARE_AND_WAIT_SHARED | (all ? WAKE_ALL : 0), (void *)word, 0) >= 0;
+    return true;
 }

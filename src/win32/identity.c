@@ -98,6 +98,13 @@ HANDLE spork__process_open(int pid, uint64_t start, DWORD rights)
     return NULL;
 }
 
+/* Threads are suspended here, one by one. */
+bool spork__os_process_stopped(int pid)
+{
+    (void)pid;
+    return false;
+}
+
 uint64_t spork__os_pid_namespace(void) { return 0; }
 
 uint64_t spork__os_nonce(void)

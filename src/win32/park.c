@@ -24,9 +24,10 @@ void spork__os_berth_quiet(spork_native berth)
     while (WaitForSingleObject(spork__handle(berth), 0) == WAIT_OBJECT_0) {}
 }
 
-void spork__os_unpark(const void *word, spork_native berth, bool all)
+bool spork__os_unpark(const void *word, spork_native berth, bool all)
 {
     (void)word;
     for (LONG n = all ? MOST : 1; n > 0 && !ReleaseSemaphore(spork__handle(berth), n, NULL);)
         n /= 2; /* a count beyond its most is refused as a whole */
+    return true;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "platform.h"
+#include "pools.h"
 #include "queue.h"
 
 enum { PLACES = 8, PRODUCERS = 8192, NUMBERS = 1024, LARGE = 1 << 20, CAPACITY = 2 << 20 };
@@ -181,6 +182,7 @@ typedef struct storm {
     spork_process *place[2 * PLACES]; /* producers, then consumers */
     int point[2 * PLACES], number[2 * PLACES];
     double started[2 * PLACES];
+    double stopped_until[2 * PLACES]; /* 0: it runs */
     int born;
     unsigned random;
 } storm;
@@ -228,6 +230,7 @@ static bool start(storm *s, int i)
         spork_pack(harness_give(s->block), puts ? spork_put_only(s->queue) : spork_get_only(s->queue), s->number[i],
                    s->point[i], 1 + (int)(next_random(&s->random) % 8), (int)p->bug, next_random(&s->random)));
     s->started[i] = spork_time();
+    s->stopped_until[i] = 0;
     if (spork_process_start(s->place[i]) == SPORK_OK) return true;
     snprintf(s->result.first, sizeof s->result.first, "%s", spork_error());
     s->result.violations++;
@@ -255,6 +258,22 @@ static bool look_after(storm *s, int i)
     return start(s, i);
 }
 
+/* Now and then one of them is stopped, for up to a fifth of a second. */
+static void stop_and_continue(storm *s)
+{
+    double now = spork_time();
+    for (int i = 0; i < count(s); i++)
+        if (s->stopped_until[i] != 0 && now > s->stopped_until[i]) {
+            pools_continue(spork_process_pid(s->place[i]));
+            s->stopped_until[i] = 0;
+        }
+    int i = (int)(next_random(&s->random) % (unsigned)count(s));
+    if (next_random(&s->random) % 4 != 0 || s->stopped_until[i] != 0) return;
+    pools_suspend(spork_process_pid(s->place[i]));
+    s->stopped_until[i] = now + next_random(&s->random) % 200 / 1000.0;
+    s->result.stops++;
+}
+
 static void rage(storm *s)
 {
     for (int i = 0; i < count(s); i++)
@@ -262,7 +281,10 @@ static void rage(storm *s)
     harness_budget deaths = s->plan->deaths;
     while (atomic_load(&s->ledger->faults.total) == 0 && harness_goes_on(&deaths, deaths_meant(s))) {
         spork_sleep(1 + (int)(next_random(&s->random) % 4));
-        if (s->plan->first == SPORK__POINT_NONE)
+        if (s->plan->stops) stop_and_continue(s);
+        /* Who is stopped shall also go on before it is killed. */
+        if (s->plan->first == SPORK__POINT_NONE &&
+            (!s->plan->stops || next_random(&s->random) % 8 == 0))
             spork_process_kill(s->place[next_random(&s->random) % (unsigned)count(s)]);
         for (int i = 0; i < count(s); i++) {
             if (s->plan->first != SPORK__POINT_NONE &&
@@ -273,6 +295,8 @@ static void rage(storm *s)
             if (!look_after(s, i)) return;
         }
     }
+    for (int i = 0; i < count(s); i++)
+        if (s->stopped_until[i] != 0) pools_continue(spork_process_pid(s->place[i]));
 }
 
 static bool all_is_well(const storm *s)

@@ -18,10 +18,11 @@ typedef struct queue_plan {
     spork__bug bug;           /* planted in all of them */
     unsigned seed;
     unsigned most; /* messages in the queue; 0: as many as it has room for */
+    bool stops;    /* POSIX: they are stopped and continued at any moment, too */
 } queue_plan;
 
 typedef struct queue_result {
-    int deaths, consumer_deaths;
+    int deaths, consumer_deaths, stops;
     int at[SPORK__POINTS];
     long put, got;                         /* messages that a put accepted; that a consumer has written down */
     long missing;                          /* accepted, but nobody wrote them down */

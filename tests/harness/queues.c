@@ -503,7 +503,7 @@ int queues_die_closing(const spork_args *args)
     return spork_queue_close(q) == SPORK_OK ? 0 : 1;
 }
 
-int queues_die_at(const spork_args *args)
+static int come_to_point(const spork_args *args, void (*arm)(spork__point point, long nth))
 {
     spork_queue *q;
     int point;
@@ -512,7 +512,10 @@ int queues_die_at(const spork_args *args)
     if (spork_unpack(args, &q, &point, &size) != SPORK_OK) return 100;
     void *bytes = calloc(1, size + 1);
     if (bytes == NULL) return 101;
-    spork__point_arm((spork__point)point, 1);
+    arm((spork__point)point, 1);
     if (size > 0) return (int)spork_queue_put(q, spork_pack(spork_bytes_of(bytes, size)), SPORK_FOREVER);
     return (int)spork_queue_get(q, &message, SPORK_FOREVER);
 }
+
+int queues_die_at(const spork_args *args) { return come_to_point(args, spork__point_arm); }
+int queues_stop_at(const spork_args *args) { return come_to_point(args, spork__point_arm_stop); }

@@ -53,6 +53,8 @@ int queues_put_sizes(
 int queues_one(const spork_args *args); /* queue, ms: sleeps so long, and puts one message of bytes, "one" */
 int queues_die_closing(const spork_args *args); /* queue: dies between the two steps of a close */
 int queues_die_at(const spork_args *args); /* queue, point, size: dies there, as it puts such a message (0: gets one) */
+int queues_stop_at(
+    const spork_args *args); /* the same, but is stopped there; then the status. POSIX */
 int queues_hold(const spork_args *args);        /* queue: puts "here" as bytes, and sleeps for ever */
 int queues_count_up(const spork_args *args);    /* queue: puts ints until CLOSED, and then returns 20 */
 int queues_tell(const spork_args *args);        /* queue, writer: writes the ints that it gets; 10 at the end */
