@@ -219,6 +219,30 @@ void spork__objects_handles(const spork_args *args, const spork__parcels *parcel
         for (size_t k = 0; k < parcels->parcel[i].handle_count; k++) *handles++ = parcels->parcel[i].handles[k];
 }
 
+static bool is_in(int64_t handle, const int64_t *handles, size_t count)
+{
+    while (count > 0)
+        if (handles[--count] == handle) return true;
+    return false;
+}
+
+/* What an object takes is its own. Where handles come by inheritance, an object that was passed
+ * twice comes twice with the same ones: the second gets copies, lest both close them, and the second
+ * close what has the number by then. */
+static spork_status own_handles(const int64_t *before, size_t before_count, size_t count,
+                                int64_t *own)
+{
+    spork_status status = SPORK_OK;
+    for (size_t k = 0; k < count && status == SPORK_OK; k++) {
+        spork_native copy;
+        own[k] = before[before_count + k];
+        if (!is_in(own[k], before, before_count)) continue;
+        status = spork__os_handle_copy((spork_native)own[k], &copy);
+        own[k] = copy;
+    }
+    return status;
+}
+
 /* Turns the payload in `item` into an object. */
 static spork_status take(spork_item *item, const int64_t *handles)
 {
@@ -252,9 +276,11 @@ spork_status spork__objects_take(spork_args *args, const int64_t *handles, size_
         spork_item *item = &args->items[done];
         if (!is_object(item)) continue;
         size_t wants = item->unit;
-        if (wants > handle_count - used)
+        int64_t own[SPORK__PARCEL_HANDLES];
+        if (wants > handle_count - used || wants > SPORK__PARCEL_HANDLES)
             status = spork__fail(SPORK_BAD_MESSAGE, "argument %u is an object whose handles did not come", done + 1);
-        else if ((status = take(item, handles + used)) == SPORK_OK)
+        else if ((status = own_handles(handles, used, wants, own)) == SPORK_OK &&
+                 (status = take(item, own)) == SPORK_OK)
             used += wants;
     }
     if (status == SPORK_OK) return SPORK_OK;
@@ -280,16 +306,19 @@ spork_status spork__objects_after_fork(spork_args *args, const spork__parcels *p
         o->not_shared = true;
     }
     spork_status status = SPORK_OK;
+    int64_t handles[SPORK_MAX_VALUES * SPORK__PARCEL_HANDLES], own[SPORK__PARCEL_HANDLES];
+    size_t used = 0;
     for (unsigned i = 0; i < args->count && status == SPORK_OK; i++) {
         spork_item *item = &args->items[i];
         if (!is_object(item)) continue;
         const spork__parcel *parcel = &parcels->parcel[i];
-        int64_t handles[SPORK__PARCEL_HANDLES];
-        for (size_t k = 0; k < parcel->handle_count; k++) handles[k] = parcel->handles[k];
+        for (size_t k = 0; k < parcel->handle_count; k++) handles[used + k] = parcel->handles[k];
         item->as.p = parcel->bytes;
         item->count = parcel->size;
         item->unit = (uint32_t)parcel->handle_count;
-        status = take(item, handles);
+        status = own_handles(handles, used, parcel->handle_count, own);
+        if (status == SPORK_OK) status = take(item, own);
+        used += parcel->handle_count;
     }
     return status;
 }

@@ -216,6 +216,8 @@ spork_status spork__os_named_remove(const char *name);
 /* ---- handles (in memory.c) --------------------------------------------------------------------------------------- */
 
 void spork__os_handle_close(spork_native handle);
+/* Another handle of the same thing, as private as the first. */
+spork_status spork__os_handle_copy(spork_native handle, spork_native *copy);
 
 /* The descriptors that Spork keeps open in this process besides the tree's, for tests; how many. */
 int spork__os_own_descriptors(int *list, int room);

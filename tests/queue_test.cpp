@@ -2272,6 +2272,16 @@ TEST_F(Queue, OneQueueTwiceInOnePack)
     EXPECT_EQ(kClosed, get(queue));
 }
 
+TEST_F(Queue, OfOneQueueTwiceInOnePackTheOtherIsWholeWhenOneIsFreed)
+{
+    for (int left : {1, 2}) {
+        Held queue;
+        Child child(queues_two_one_after_the_other, spork_pack(queue.get(), queue.get(), left));
+        EXPECT_EQ(0, child.run());
+        EXPECT_EQ(700000u, get(queue).size());
+    }
+}
+
 TEST_F(Queue, ManyQueuesLeaveNothingBehind)
 {
     const long blocks = spork__allocated();

@@ -84,6 +84,14 @@ int spork__fd_close(int fd)
 
 void spork__os_handle_close(spork_native handle) { spork__fd_close((int)handle); }
 
+spork_status spork__os_handle_copy(spork_native handle, spork_native *copy)
+{
+    int fd = SPORK__SYS(fcntl((int)handle, F_DUPFD_CLOEXEC, 3));
+    *copy = fd >= 0 ? fd : SPORK__NO_HANDLE;
+    return fd >= 0 ? SPORK_OK
+                   : spork__fail_os(errno, "no second descriptor for descriptor %d", (int)handle);
+}
+
 int spork__fd_open(const char *path, int flags)
 {
     int fd;

@@ -11,6 +11,15 @@ void spork__os_handle_close(spork_native handle)
     if (handle != SPORK__NO_HANDLE) CloseHandle(spork__handle(handle));
 }
 
+spork_status spork__os_handle_copy(spork_native handle, spork_native *copy)
+{
+    HANDLE made = NULL, self = GetCurrentProcess();
+    bool done = SPORK__SYS(
+        DuplicateHandle(self, spork__handle(handle), self, &made, 0, FALSE, DUPLICATE_SAME_ACCESS));
+    *copy = done ? spork__native(made) : SPORK__NO_HANDLE;
+    return done ? SPORK_OK : SPORK__FAIL("no second handle");
+}
+
 /* ---- blocks ---- */
 
 static spork_status new_block(spork__block *block, size_t size, DWORD when)

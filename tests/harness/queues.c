@@ -442,6 +442,20 @@ int queues_two(const spork_args *args)
     return byte == 'x' ? 0 : wrong(4, "content");
 }
 
+int queues_two_one_after_the_other(const spork_args *args)
+{
+    static char large[700000]; /* for which the memory of the queue has to grow, by its handle */
+    spork_queue *first, *second;
+    int then;
+    if (spork_unpack(args, &first, &second, &then) != SPORK_OK) return wrong(111, "unpack");
+    spork_queue *freed = then == 1 ? second : first, *left = then == 1 ? first : second;
+    if (spork_keep(freed) != SPORK_OK) return wrong(2, "keep");
+    spork_queue_free(freed);
+    if (spork_queue_put_bytes(left, large, sizeof large, harness_helper_patience_ms()) != SPORK_OK)
+        return wrong(3, "put");
+    return 0;
+}
+
 int queues_not_shared(const spork_args *args)
 {
     uint64_t address;

@@ -63,6 +63,8 @@ int queues_filter(const spork_args *args);      /* in, out: passes on; 10 when g
 int queues_sink(const spork_args *args);        /* in, writer: says so after 20 messages; 10 when get says CLOSED */
 int queues_sixteen(const spork_args *args);     /* 16 queues: puts its place into each */
 int queues_two(const spork_args *args);         /* a queue twice: puts by one and gets by the other */
+/* a queue twice, 1 or 2: frees the other one, and puts a large message by that one */
+int queues_two_one_after_the_other(const spork_args *args);
 int queues_not_shared(
     const spork_args *args);              /* address: uses that queue, which it was not given; 0 if all is refused */
 int queues_fifty(const spork_args *args); /* (): makes 50 queues and uses all of them at once */
