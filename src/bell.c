@@ -36,7 +36,9 @@ uint32_t spork__bell_announce(spork__bell *bell)
 
 void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket, int ms)
 {
-    bool bound = !spork__planted(SPORK__BUG_BELL_SILENT) && !spork__planted(SPORK__BUG_BELL_LOOKS_FIRST);
+    bool bound = !spork__planted(SPORK__BUG_BELL_SILENT) &&
+                 !spork__planted(SPORK__BUG_BELL_LOOKS_FIRST) &&
+                 !spork__planted(SPORK__BUG_BELL_UNBOUNDED);
     if (ms < 0 || ms > BOUND_MS) ms = bound ? BOUND_MS : 60000;
     if (spork__planted(SPORK__BUG_BELL_LOOKS_FIRST)) {
         spork__os_sleep(1);
@@ -47,16 +49,18 @@ void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket
     spork__at(SPORK__AT_BELL_WOKEN);
 }
 
-/* Takes the marks away, but for those in `keep`; false: somebody else has. `claimed`: what the word
- * became. */
-static bool claim(spork__bell *bell, uint32_t *seen, uint32_t keep, uint32_t *claimed)
+/* Takes the marks away; false: somebody else has. `claimed`: what the word became. For one sleeper
+ * the others' mark stays: who rings for all finds it. */
+static bool claim(spork__bell *bell, uint32_t *seen, bool for_one, uint32_t *claimed)
 {
-    static const uint32_t marks = SPORK__BELL_AWAITED | SPORK__BELL_SEVERAL;
-    /* Another ringer's success is ours: it wakes whoever had announced by then, and our change came before. If instead somebody
-     * else announced itself meanwhile, it has seen our change, or we see its mark now. */
+    uint32_t wanted = for_one ? SPORK__BELL_AWAITED : SPORK__BELL_ASLEEP;
+    uint32_t keep = for_one ? SPORK__BELL_SEVERAL : 0;
+    /* Another ringer's success is ours: whom it woke had announced itself by then, and our change
+     * came before. If instead somebody else announced itself meanwhile, it has seen our change, or we
+     * see its mark now. */
     do {
-        if (!(*seen & SPORK__BELL_AWAITED)) return false;
-        *claimed = ((*seen | marks) + 1) | (*seen & keep);
+        if (!(*seen & wanted)) return false;
+        *claimed = ((*seen | SPORK__BELL_ASLEEP) + 1) | (*seen & keep);
     } while (!atomic_compare_exchange_weak_explicit(&bell->word, seen, *claimed,
                                                     memory_order_seq_cst, memory_order_seq_cst));
     spork__at(SPORK__AT_BELL_CLAIMED);
@@ -66,8 +70,9 @@ static bool claim(spork__bell *bell, uint32_t *seen, uint32_t keep, uint32_t *cl
 void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen)
 {
     uint32_t claimed;
-    if (!claim(bell, &seen, 0, &claimed)) return;
-    bool parked = seen & SPORK__BELL_PARKED || ear->chime.ring == SPORK__NO_HANDLE;
+    if (!claim(bell, &seen, false, &claimed)) return;
+    bool parked =
+        seen & (SPORK__BELL_PARKED | SPORK__BELL_SEVERAL) || ear->chime.ring == SPORK__NO_HANDLE;
     if (parked) spork__os_unpark(&bell->word, ear->berth, true);
     if (seen & SPORK__BELL_POLLED) spork__os_chime_ring(&ear->chime);
 }
@@ -75,7 +80,7 @@ void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen)
 void spork__bell_wake_one(spork__bell *bell, const spork__ear *ear, uint32_t seen)
 {
     uint32_t claimed;
-    if (!claim(bell, &seen, SPORK__BELL_SEVERAL, &claimed)) return;
+    if (!claim(bell, &seen, true, &claimed)) return;
     /* Where both kinds wait on the one semaphore, which of them a single token reaches is open. */
     bool together = seen & SPORK__BELL_POLLED && ear->chime.ring == SPORK__NO_HANDLE;
     bool found = true;

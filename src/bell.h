@@ -27,11 +27,10 @@ typedef struct spork__ear {
 typedef struct spork__bell {
     _Atomic uint32_t word;
 } spork__bell;
+enum { SPORK__BELL_PARKED = 1, SPORK__BELL_POLLED = 2, SPORK__BELL_SEVERAL = 4 };
 enum {
-    SPORK__BELL_PARKED = 1,
-    SPORK__BELL_POLLED = 2,
-    SPORK__BELL_AWAITED = 3,
-    SPORK__BELL_SEVERAL = 4
+    SPORK__BELL_AWAITED = 3, /* who has announced itself since the last ring */
+    SPORK__BELL_ASLEEP = 7   /* and perhaps those whom that ring has left asleep */
 };
 
 /* Any number of processes may announce themselves at once. What was made before a ring is seen by who looks after the
@@ -59,7 +58,7 @@ void spork__bell_wake(spork__bell *bell, const spork__ear *ear, uint32_t seen);
 static inline void spork__bell_ring(spork__bell *bell, const spork__ear *ear)
 {
     uint32_t seen = atomic_fetch_or_explicit(&bell->word, 0, memory_order_seq_cst); /* not a load: see bell.c */
-    if (seen & SPORK__BELL_AWAITED) spork__bell_wake(bell, ear, seen);
+    if (seen & SPORK__BELL_ASLEEP) spork__bell_wake(bell, ear, seen);
 }
 
 /* What the ringer sees where an atomic read-modify-write of its thread, of whatever word, stands
@@ -76,7 +75,7 @@ static inline uint32_t spork__bell_seen_late(spork__bell *bell)
 static inline void spork__bell_ring_late(spork__bell *bell, const spork__ear *ear)
 {
     uint32_t seen = spork__bell_seen_late(bell);
-    if (seen & SPORK__BELL_AWAITED) spork__bell_wake(bell, ear, seen);
+    if (seen & SPORK__BELL_ASLEEP) spork__bell_wake(bell, ear, seen);
 }
 
 /* For sleepers of whom any will do, as workers for a task: wakes one of those who park, and all who

@@ -89,6 +89,7 @@ typedef enum spork__bug {
     SPORK__BUG_ROBUST_FREES_ANY,        /* a release does not look whose lock it is */
     SPORK__BUG_BELL_LOOKS_FIRST,        /* a sleeper looks before it announces itself, and sleeps without bound */
     SPORK__BUG_BELL_SILENT,             /* a ringer that takes the mark wakes nobody, and sleeps have no bound */
+    SPORK__BUG_BELL_UNBOUNDED,          /* no mistake: sleeps have no bound: a lost wake-up is seen */
     SPORK__BUG_ARENA_OVERLAPS,          /* two may be given the same place */
     SPORK__BUG_ARENA_LEAKS,             /* the dead keep their extents */
     SPORK__BUG_ARENA_ROBS,              /* the living lose theirs in a sweep */

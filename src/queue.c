@@ -789,6 +789,6 @@ bool spork__queue_awaited(const spork_queue *q, int role)
     return role == 0 ? spork__bell_awaited(&q->words->done_bell) : spork__ring_awaited(&q->ring, role == SPORK_PUT);
 }
 
-bool spork__queue_claimed(const spork_queue *q) { return spork__ring_claimed(&q->ring); }
+bool spork__queue_leased(const spork_queue *q) { return spork__ring_leased(&q->ring); }
 
 size_t spork__queue_tidy(spork_queue *q) { return spork__ring_tidy(&q->ring); }

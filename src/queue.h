@@ -15,8 +15,8 @@ extern const spork__kind spork__queue_kind;
 /* Whether somebody has announced that it is about to sleep until there is something to get (SPORK_GET), room to put (SPORK_PUT), or all
  * is done (0), and nobody has woken it since. For tests. */
 bool spork__queue_awaited(const spork_queue *queue, int role);
-/* Whether a putter has claimed the next turn (ring.c). For tests. */
-bool spork__queue_claimed(const spork_queue *queue);
+/* Whether somebody who has waited long for room has a lease of it (ring.c). For tests. */
+bool spork__queue_leased(const spork_queue *queue);
 
 /* Takes back what dead processes had in hands. Extents of large messages that are left, of the queue's and of living
  * processes'. For tests. */

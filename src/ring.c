@@ -11,12 +11,13 @@
  *           - [copy out of the extent, free it]
  *
  * A lock is held for these steps only. Who finds no room, or no message, gives it back before it
- * waits, so whoever waits can be stopped, frozen or cancelled for ever at no cost to the others. A
- * put wakes one of the sleepers; which one gets the message is open until one has the lock. So a
- * large message could wait for room for ever while small ones are put into each gap: who has found
- * none for STARVING_MS claims the next turn, and the other putters leave the room alone until it
- * has put, or until the claim has expired: its owner renews it each time it looks, unless it is
- * dead or stopped.
+ * waits, and an extent that it has filled, too: whoever waits can be stopped, frozen or cancelled for
+ * ever at no cost to the others.
+ *
+ * A put wakes one of the sleepers, and who gets a message while there are more wakes the next one;
+ * which of them gets it is open until one has the lock. So a large message could wait for room for
+ * ever while small ones are put into each gap: who has found none for STARVING_MS takes a lease
+ * (lease.h) of the room, or of the extents, and the other putters leave that alone while it runs.
  *
  * What a death leaves behind, at each point, and who mends it:
  *     locked, written      the lock; the index is where it was: the message is nothing
@@ -29,12 +30,15 @@
  *     committed, getting   hands that name a place which it has passed: lost, and counted. Its extent is still NOBODY's, with a mark
  *                          that the getting index has passed: freed by whoever takes that lock over
  *     handed, unlocked     the extent is a dead process': an arena sweeps it when it needs room, or when it is tidied
+ *     leasing              the lease, until it has run out
  * So at most the message in the dead one's hands is lost, and is known to be.
  *
  * What a stop leaves behind, and how long the others notice it:
  *     waiting              nothing. A wake-up that it got is lost to another sleeper, who looks by
  *                          itself within 50 ms
- *     claiming the turn    the claim: other putters wait until it expires, CLAIM_MS at most
+ *     leasing              the lease, until it has run out
+ *     filling an extent    the extent, as room that is missing, until the owner goes on, or is dead
+ *     in the arena's lock  nobody gets an extent until the owner goes on, or is dead
  *     locked … committed   the lock: its side waits until the owner goes on, or is dead; the
  *                          sentence of a time-out names it
  *     unlocked             as waiting
@@ -48,12 +52,12 @@
 #include "bell.h"
 #include "error.h"
 #include "fault.h"
-#include "holder.h"
+#include "lease.h"
 #include "robust.h"
 #include "spin.h"
 
 enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 2, COUNT_BITS = 28, ASK_MS = 20, PASS_MS = 200 };
-enum { STARVING_MS = 10, CLAIM_MS = 100, INSIDE_MS = 100 };
+enum { STARVING_MS = 10, INSIDE_MS = 100 };
 enum { INLINE = 1, EXTENT = 2, PAD = 3 };
 static const uint64_t count_mask = (UINT64_C(1) << COUNT_BITS) - 1, place_mask = (UINT64_C(1) << (64 - COUNT_BITS)) - 1;
 static const size_t smallest_ring = 4096, largest_ring = 4 << 20, grain = 65536;
@@ -62,7 +66,7 @@ typedef struct side {
     _Alignas(128) spork__robust lock;
     _Atomic uint64_t index;
     _Atomic uint64_t seen; /* the other side's index, as it was once */
-    _Atomic uint64_t turn; /* who claims the next turn << 32 | until when, in ms; 0: nobody */
+    spork__lease room, extents; /* the putting side's */
 } side;
 
 struct spork__ring_words {
@@ -272,6 +276,7 @@ static spork_status the_end(spork__ring *r, readiness ready, void *user)
 
 static spork_status time_is_over(spork__ring *r, bool putting, readiness ready, void *user, spork__ring_wait *wait)
 {
+    int ms = wait->deadline.timeout_ms;
     spork__at(SPORK__AT_RING_TIME_OVER);
     _Atomic uint64_t *asked = (_Atomic uint64_t *)&r->asked_at;
     uint64_t now = spork__os_now(), before = load(asked, memory_order_relaxed);
@@ -280,8 +285,14 @@ static spork_status time_is_over(spork__ring *r, bool putting, readiness ready, 
         atomic_store_explicit(asked, now, memory_order_relaxed);
         if (wait->deserted(wait->user, true)) return the_end(r, ready, user);
     }
-    return spork__fail(SPORK_TIMEOUT, putting ? "no room in the queue in %d ms" : "nothing in the queue in %d ms",
-                       wait->deadline.timeout_ms);
+    if (!putting) return spork__fail(SPORK_TIMEOUT, "nothing in the queue in %d ms", ms);
+    uint32_t first = spork__lease_holder(&r->words->put.room);
+    if (first == 0) return spork__fail(SPORK_TIMEOUT, "no room in the queue in %d ms", ms);
+    char holder[64];
+    spork__tree_text(first, holder, sizeof holder);
+    return spork__fail(SPORK_TIMEOUT,
+                       "no room in the queue in %d ms: the next is for %s, who has waited longer",
+                       ms, holder);
 }
 
 /* Sleeps once, if `ready` still does not say that there is no need. SPORK_OK: look again. Without a
@@ -310,10 +321,10 @@ static spork_status closed(bool putting)
 /* ---- putting ---- */
 
 typedef struct need {
-    uint64_t units; /* of the record */
-    uint64_t index,
-        pad; /* where the putting index was when it was measured, and what is skipped there */
-    uint32_t token; /* who this is where a turn is claimed; 0: it has not claimed any */
+    uint64_t units;      /* of the record */
+    uint64_t index, pad; /* where the putting index was when it was measured, and what is skipped */
+    uint64_t begin;      /* of the wait; 0: it has not waited */
+    spork__tenant me;
 } need;
 
 static void measure(const spork__ring *r, need *n, uint64_t index)
@@ -329,53 +340,28 @@ static bool fits(const spork__ring *r, const need *n, uint64_t other)
            messages(other, n->index) < r->most;
 }
 
-/* ---- the turn ---- */
-
-static uint32_t now_ms(void) { return (uint32_t)(spork__os_now() / 1000000); }
-
-/* Threads differ, too. That two had the same would only be unfair. */
-static uint32_t token_of_thread(void)
+static bool starves(uint64_t *begin)
 {
-    return (spork__tree_self() ^ spork__thread_number() * 0x9E3779B1u) | 1;
+    uint64_t now = spork__os_now();
+    if (*begin == 0) *begin = now;
+    return now - *begin >= STARVING_MS * UINT64_C(1000000);
 }
 
-static bool is_anothers_turn(const spork__ring *r, const need *n)
+static void end_lease(spork__ring *r, spork__lease *lease, spork__tenant me)
 {
-    uint64_t turn = load(&r->words->put.turn, memory_order_relaxed);
-    if (turn == 0 || (uint32_t)(turn >> 32) == n->token) return false;
-    return (uint32_t)turn - now_ms() - 1 <
-           CLAIM_MS; /* else it has expired, or is no time that anybody claims */
+    if (spork__lease_end(lease, me)) /* for who saw room, and left it alone */
+        spork__bell_ring(&r->words->room_bell, ear_of(r, true));
 }
-
-static void claim_turn(spork__ring *r, need *n)
-{
-    _Atomic uint64_t *turn = &r->words->put.turn;
-    uint64_t seen = load(turn, memory_order_relaxed);
-    if (is_anothers_turn(r, n)) return;
-    if (n->token == 0) n->token = token_of_thread();
-    atomic_compare_exchange_strong(turn, &seen,
-                                   (uint64_t)n->token << 32 | (uint32_t)(now_ms() + CLAIM_MS));
-}
-
-static void give_turn_back(spork__ring *r, const need *n)
-{
-    uint64_t seen = load(&r->words->put.turn, memory_order_relaxed);
-    if (n->token == 0 || (uint32_t)(seen >> 32) != n->token) return;
-    if (atomic_compare_exchange_strong(&r->words->put.turn, &seen, 0))
-        spork__bell_ring(&r->words->room_bell,
-                         ear_of(r, true)); /* for who saw room, and left it alone */
-}
-
-/* ---- room ---- */
 
 /* Without the lock: as it was a moment ago. The getting index comes first, which never passes the
- * other. */
+ * other. A distance that cannot be is damage, or two moments: who has the lock will know. */
 static bool has_room(spork__ring *r, void *user)
 {
     need n = *(const need *)user;
     uint64_t got = load(&r->words->get.index, memory_order_acquire);
     measure(r, &n, load(&r->words->put.index, memory_order_acquire));
-    return fits(r, &n, got) && !is_anothers_turn(r, &n);
+    if (distance(got, n.index) > r->units) return true;
+    return fits(r, &n, got) && !spork__lease_is_anothers(&r->words->put.room, n.me);
 }
 
 /* Under the lock. */
@@ -388,7 +374,7 @@ static bool finds_room(spork__ring *r, need *n)
         atomic_store_explicit(&s->seen, other, memory_order_relaxed);
         if (!fits(r, n, other)) return false;
     }
-    return !is_anothers_turn(r, n);
+    return !spork__lease_is_anothers(&s->room, n->me);
 }
 
 /* When a ring of many messages is full, its getters are at work. Who sleeps until there is room for one is woken by the next get, is
@@ -396,16 +382,16 @@ static bool finds_room(spork__ring *r, need *n)
  * got. */
 enum { MANY = 64 };
 
-static spork_status wait_for_room(spork__ring *r, need *n, uint64_t begin, spork__ring_wait *wait)
+static spork_status wait_for_room(spork__ring *r, need *n, spork__ring_wait *wait)
 {
     if (spork__ring_count(r) >= MANY && wait->deadline.timeout_ms != 0) spork__os_nap();
-    while (!has_room(r, n)) {
-        if (spork__os_now() - begin >= STARVING_MS * UINT64_C(1000000)) claim_turn(r, n);
+    for (;;) {
+        if (starves(&n->begin)) spork__lease_claim(&r->words->put.room, &n->me);
+        if (has_room(r, n)) return SPORK_OK;
         spork_status status = sleep_once(r, true, has_room, n, wait);
         if (status == SPORK_CLOSED) return closed(true);
         if (status != SPORK_OK) return status;
     }
-    return SPORK_OK;
 }
 
 /* Under the lock: where the record goes, which has been found to fit. */
@@ -429,50 +415,52 @@ static void move_put_index(spork__ring *r, uint64_t at)
  * asleep: a backlog forms, and both sides work on lines of their own. The same with who only puts. */
 static _Thread_local bool in_dialogue;
 
-static void finish_put(spork__ring *r)
+static void finish_put(spork__ring *r, const need *n)
 {
     in_dialogue = true;
     unlock(r, true);
     spork__at(SPORK__AT_RING_PUT_UNLOCKED);
     spork__bell_ring_one_late(&r->words->data_bell, ear_of(r, false));
+    if (n->me != 0) end_lease(r, &r->words->put.room, n->me);
 }
 
-/* Under the lock. SPORK_TIMEOUT: there is no room yet. */
-static spork_status find_room(spork__ring *r, need *n, const spork__ring_wait *wait)
+/* With the lock held, and *at where the record goes, unless there is no room yet: then *full. */
+static spork_status lock_if_room(spork__ring *r, need *n, spork__ring_wait *wait, uint64_t *at,
+                                 bool *full)
 {
-    if (finds_room(r, n))
-        return wait->allowed(wait->user) ? SPORK_OK
-                                         : spork__fail(SPORK_CLOSED, "the queue's end has come");
-    return distance(load(&r->words->put.seen, memory_order_relaxed), n->index) > r->units
-               ? damaged()
-               : SPORK_TIMEOUT;
+    spork_status status = lock(r, true, &wait->deadline);
+    *full = false;
+    if (status != SPORK_OK) return status;
+    spork__at(SPORK__AT_RING_PUT_LOCKED);
+    if (!finds_room(r, n))
+        *full = true;
+    else if (!wait->allowed(wait->user))
+        status = spork__fail(SPORK_CLOSED, "the queue's end has come");
+    else
+        *at = place_for(r, n);
+    if (*full && distance(load(&r->words->put.seen, memory_order_relaxed), n->index) > r->units)
+        status = damaged();
+    if (*full || status != SPORK_OK) unlock(r, true);
+    return status;
 }
 
 /* With the lock held if it succeeds. */
-static spork_status lock_and_find_room(spork__ring *r, uint64_t units, spork__ring_wait *wait, uint64_t *at)
+static spork_status lock_and_find_room(spork__ring *r, need *n, spork__ring_wait *wait,
+                                       uint64_t *at)
 {
-    need n = {.units = units};
-    uint64_t begin = 0; /* of the wait */
+    bool full;
     spork_status status;
-    while ((status = lock(r, true, &wait->deadline)) == SPORK_OK) {
-        spork__at(SPORK__AT_RING_PUT_LOCKED);
-        if ((status = find_room(r, &n, wait)) == SPORK_OK) {
-            *at = place_for(r, &n);
-            break;
-        }
-        unlock(r, true);
-        if (status != SPORK_TIMEOUT) break;
-        if (begin == 0) begin = spork__os_now();
-        if ((status = wait_for_room(r, &n, begin, wait)) != SPORK_OK) break;
-    }
-    give_turn_back(r, &n);
+    while ((status = lock_if_room(r, n, wait, at, &full)) == SPORK_OK && full)
+        if ((status = wait_for_room(r, n, wait)) != SPORK_OK) break;
+    if (status != SPORK_OK) end_lease(r, &r->words->put.room, n->me);
     return status;
 }
 
 static spork_status put_inline(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
 {
     uint64_t at, units = units_of(size);
-    spork_status status = lock_and_find_room(r, units, wait, &at);
+    need n = {.units = units};
+    spork_status status = lock_and_find_room(r, &n, wait, &at);
     if (status != SPORK_OK) return status;
     record *to = record_at(r, at);
     *to = (record){(uint32_t)size, INLINE};
@@ -482,7 +470,7 @@ static spork_status put_inline(spork__ring *r, const void *data, size_t size, sp
     }
     if (size > 0) memcpy(to + 1, data, size);
     if (!spork__planted(SPORK__BUG_RING_COMMITS_FIRST)) move_put_index(r, at + units);
-    finish_put(r);
+    finish_put(r, &n);
     return SPORK_OK;
 }
 
@@ -490,31 +478,45 @@ typedef struct wanted {
     size_t size;
     uint32_t extent;
     spork_status status;
+    uint64_t begin; /* of the wait */
+    spork__tenant me;
 } wanted;
 
 static bool has_extent(spork__ring *r, void *user)
 {
     wanted *w = user;
+    w->status = SPORK_TIMEOUT;
+    if (spork__lease_is_anothers(&r->words->put.extents, w->me)) return false;
     w->status = spork__arena_take(&r->arena, w->size, &w->extent);
     return w->status != SPORK_TIMEOUT;
 }
 
-static spork_status take_extent(spork__ring *r, size_t size, spork__ring_wait *wait, uint32_t *extent)
+static spork_status wait_for_extent(spork__ring *r, wanted *w, spork__ring_wait *wait)
 {
-    wanted w = {.size = size, .extent = SPORK__ARENA_NONE};
-    while (!has_extent(r, &w)) {
+    while (!has_extent(r, w)) {
+        if (starves(&w->begin)) spork__lease_claim(&r->words->put.extents, &w->me);
         mend_for_the_dead(r); /* what they had on its way may be all that is in the way */
-        spork_status status = sleep_once(r, true, has_extent, &w, wait);
-        if (w.status != SPORK_TIMEOUT) break;
+        spork_status status = sleep_once(r, true, has_extent, w, wait);
+        if (w->status != SPORK_TIMEOUT) break;
         if (status == SPORK_CLOSED) return closed(true);
         if (status != SPORK_OK) return status;
     }
+    return w->status;
+}
+
+static spork_status take_extent(spork__ring *r, size_t size, spork__ring_wait *wait,
+                                uint32_t *extent)
+{
+    wanted w = {.size = size, .extent = SPORK__ARENA_NONE};
+    spork_status status = wait_for_extent(r, &w, wait);
+    end_lease(r, &r->words->put.extents, w.me);
     *extent = w.extent;
-    return w.status;
+    return status;
 }
 
 /* The extent is filled. It is the ring's before the ring knows of it: else a sweep could take it for a dead one's. */
-static void commit_extent(spork__ring *r, uint64_t at, uint32_t extent, uint64_t size)
+static void commit_extent(spork__ring *r, const need *n, uint64_t at, uint32_t extent,
+                          uint64_t size)
 {
     record *to = record_at(r, at);
     *to = (record){sizeof(place), EXTENT};
@@ -523,14 +525,49 @@ static void commit_extent(spork__ring *r, uint64_t at, uint32_t extent, uint64_t
     spork__arena_hand(&r->arena, extent, spork__tree_self(), SPORK__ARENA_NOBODY);
     spork__at(SPORK__AT_RING_PUT_HANDED);
     move_put_index(r, at + units_of(sizeof(place)));
-    finish_put(r);
+    finish_put(r, n);
 }
 
-static spork_status put_extent(spork__ring *r, uint32_t extent, uint64_t size, spork__ring_wait *wait)
+static spork_status fill_extent(spork__ring *r, uint32_t extent, const void *data, size_t size)
+{
+    size_t room;
+    void *to = spork__arena_data(&r->arena, extent, &room);
+    if (to == NULL || room < size) return damaged();
+    memcpy(to, data, size);
+    return SPORK_OK;
+}
+
+/* If there is room for an extent's place now; else *full. */
+static spork_status put_filled(spork__ring *r, need *n, const void *data, size_t size,
+                               spork__ring_wait *wait, bool *full)
 {
     uint64_t at;
-    spork_status status = lock_and_find_room(r, units_of(sizeof(place)), wait, &at);
-    if (status == SPORK_OK) commit_extent(r, at, extent, size);
+    uint32_t extent;
+    *full = false;
+    spork_status status = take_extent(r, size, wait, &extent);
+    if (status != SPORK_OK) return status;
+    status = fill_extent(r, extent, data, size);
+    if (status == SPORK_OK) status = lock_if_room(r, n, wait, &at, full);
+    if (status == SPORK_OK && !*full)
+        commit_extent(r, n, at, extent, size);
+    else
+        spork__arena_free(&r->arena, extent, spork__tree_self());
+    return status;
+}
+
+/* Room in the ring comes first, as who waits for that has no extent. Should it be gone when the
+ * extent is filled, the message is copied once more: with a lease, so that it is not gone again. */
+static spork_status put_large(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
+{
+    need n = {.units = units_of(sizeof(place))};
+    bool full = false;
+    spork_status status;
+    do {
+        if (full) spork__lease_claim(&r->words->put.room, &n.me);
+        status = has_room(r, &n) ? SPORK_OK : wait_for_room(r, &n, wait);
+        if (status == SPORK_OK) status = put_filled(r, &n, data, size, wait, &full);
+    } while (status == SPORK_OK && full);
+    if (status != SPORK_OK) end_lease(r, &r->words->put.room, n.me);
     return status;
 }
 
@@ -547,17 +584,7 @@ spork_status spork__ring_put(spork__ring *r, const void *data, size_t size, spor
 {
     spork_status fits = spork__ring_fits(r, size);
     if (fits != SPORK_OK) return fits;
-    if (goes_inline(r, size)) return put_inline(r, data, size, wait);
-    uint32_t extent;
-    size_t room;
-    spork_status status = take_extent(r, size, wait, &extent);
-    if (status != SPORK_OK) return status;
-    void *to = spork__arena_data(&r->arena, extent, &room);
-    if (to == NULL || room < size) return damaged();
-    memcpy(to, data, size);
-    status = put_extent(r, extent, size, wait);
-    if (status != SPORK_OK) spork__arena_free(&r->arena, extent, spork__tree_self());
-    return status;
+    return goes_inline(r, size) ? put_inline(r, data, size, wait) : put_large(r, data, size, wait);
 }
 
 /* ---- getting ---- */
@@ -593,10 +620,12 @@ static spork_status wait_for_message(spork__ring *r, spork__ring_wait *wait)
     return SPORK_OK;
 }
 
-/* Who leaves a message where it is may have been woken for it. */
+/* Who leaves messages where they are may have been woken for them, and is not the only one who was
+ * asleep. */
 static void pass_on(spork__ring *r)
 {
-    if (has_message(r, NULL)) spork__bell_ring_one(&r->words->data_bell, ear_of(r, false));
+    if (spork__bell_awaited(&r->words->data_bell) && has_message(r, NULL))
+        spork__bell_ring_one(&r->words->data_bell, ear_of(r, false));
 }
 
 /* The next message: its record, and the place behind it. NULL: damaged. */
@@ -694,6 +723,7 @@ static void finish_get_with(spork__ring *r, uint32_t extent, void *to, const voi
 {
     unlock(r, false);
     spork__at(SPORK__AT_RING_GET_UNLOCKED);
+    pass_on(r);
     if (copy > 0) memcpy(to, from, copy);
     if (extent != SPORK__ARENA_NONE) spork__arena_free(&r->arena, extent, spork__tree_self());
     spork__bell_ring_late(&r->words->room_bell, ear_of(r, true));
@@ -773,8 +803,10 @@ spork_status spork__ring_reserve(spork__ring *r, size_t size, spork__ring_loan *
     if (fits != SPORK_OK) return fits;
     spork_status status = in_ring ? SPORK_OK : take_extent(r, size, wait, &loan->extent);
     if (status != SPORK_OK) return status;
-    status = lock_and_find_room(r, units_of(in_ring ? size : sizeof(place)), wait, &loan->at);
+    need n = {.units = units_of(in_ring ? size : sizeof(place))};
+    status = lock_and_find_room(r, &n, wait, &loan->at);
     if (status == SPORK_OK) {
+        end_lease(r, &r->words->put.room, n.me);
         loan->data = in_ring ? record_at(r, loan->at) + 1 : spork__arena_data(&r->arena, loan->extent, &room);
         if (loan->data != NULL) return SPORK_OK;
         unlock(r, true);
@@ -786,13 +818,14 @@ spork_status spork__ring_reserve(spork__ring *r, size_t size, spork__ring_loan *
 
 void spork__ring_commit(spork__ring *r, spork__ring_loan *loan, size_t size)
 {
+    static const need none; /* it has its room */
     if (loan->extent != SPORK__ARENA_NONE) {
-        commit_extent(r, loan->at, loan->extent, size);
+        commit_extent(r, &none, loan->at, loan->extent, size);
         return;
     }
     *record_at(r, loan->at) = (record){(uint32_t)size, INLINE};
     move_put_index(r, loan->at + units_of(size));
-    finish_put(r);
+    finish_put(r, &none);
 }
 
 void spork__ring_give_up(spork__ring *r, spork__ring_loan *loan)
@@ -867,7 +900,10 @@ bool spork__ring_ready(spork__ring *r, bool putting)
     need small = {.units =
                       units_of(0) + 8}; /* a small message; a large one may still have to wait */
     measure(r, &small, put);
-    return fits(r, &small, got) && !is_anothers_turn(r, &small);
+    if (!fits(r, &small, got)) return false;
+    /* When a dead one's lease has run out nobody tells who waits by a handle. */
+    uint32_t first = spork__lease_holder(&r->words->put.room);
+    return first == 0 || !spork__tree_alive(first);
 }
 
 spork_native spork__ring_announce(spork__ring *r, bool putting)
@@ -890,9 +926,9 @@ bool spork__ring_awaited(const spork__ring *r, bool putting)
     return spork__bell_awaited(putting ? &r->words->room_bell : &r->words->data_bell);
 }
 
-bool spork__ring_claimed(const spork__ring *r)
+bool spork__ring_leased(const spork__ring *r)
 {
-    return load(&r->words->put.turn, memory_order_relaxed) != 0;
+    return spork__lease_holder(&r->words->put.room) != 0;
 }
 
 size_t spork__ring_tidy(spork__ring *r)

@@ -130,9 +130,8 @@ void spork__ring_call(spork__ring *ring, bool putting);
 void spork__ring_wake_all(spork__ring *ring);
 /* Whether somebody of that side has announced a sleep, and was not woken since. For tests. */
 bool spork__ring_awaited(const spork__ring *ring, bool putting);
-/* Whether a putter that has waited long for room has claimed the next turn, or had and died. For
- * tests. */
-bool spork__ring_claimed(const spork__ring *ring);
+/* Whether somebody who has waited long for room has a lease of it. For tests. */
+bool spork__ring_leased(const spork__ring *ring);
 /* Takes what the dead had in hands back into the arena; extents that are left. */
 size_t spork__ring_tidy(spork__ring *ring);
 

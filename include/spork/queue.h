@@ -23,9 +23,10 @@
  * container) for as long as one likes, and the others put, get, drop, close and join as if it were
  * not there; it goes on when it is continued. Who is stopped in the middle of a put or get, the
  * moment in which a message is copied, blocks that side until it goes on or is killed, and the
- * others' time-outs name it in their sentence. SPORK_TIMEOUT means a queue that is full, or empty;
- * that somebody else is just at it is waited for also by who only looks, for 0.1 s at most. A put
- * that has found no room for 10 ms claims the next turn: small messages keep no large one out.
+ * others' time-outs name it in their sentence; a large message that is just being copied also keeps
+ * its bytes of the capacity. SPORK_TIMEOUT means a queue that is full, or empty; that somebody else
+ * is just at it is waited for also by who only looks, for 0.1 s at most. What has found no room for
+ * 10 ms is put next: small messages keep no large one out.
  *
  * ## How much fits
  * `max_messages` at once, and about `capacity` bytes, which is also the largest message. Small messages lie in a ring of that size

@@ -28,8 +28,9 @@
  *     while (spork_arm(spork_on(queue), &handle) == SPORK_READY) handle_what_is_there(queue);
  *     ... wait for the handle to be readable, and begin again ...
  *
- * The handle is only to be waited on; it may wake for nothing. It has to be armed before each wait. The death of another process makes
- * no handle readable by itself: a loop that waits for the end of a queue should arm it again every 100 ms or so.
+ * The handle is only to be waited on; it may wake for nothing. It has to be armed before each wait.
+ * That another process dies, or is stopped, makes no handle readable by itself: a loop that waits
+ * for the end of a queue, or for room beside others who put, should arm it again every 100 ms or so.
  */
 #ifndef SPORK_WAIT_H
 #define SPORK_WAIT_H

@@ -540,12 +540,21 @@ static bool there_may_be_one(void *user)
            atomic_load_explicit(&words->closing, memory_order_relaxed) != 0;
 }
 
+/* A wake-up is one worker's: tasks that came before it was awake have woken nobody else. */
+static void pass_on(const worker *w)
+{
+    spork__crew_words *words = words_of(w);
+    if (spork__bell_awaited(&words->ready) && there_may_be_one(words))
+        spork__bell_ring_one(&words->ready, &w->crew->ready);
+}
+
 static void serve(worker *w)
 {
     spork__crew_words *words = words_of(w);
     const unsigned most = words->max_tasks;
     while (!is_over(w) && (most == 0 || w->tasks < most)) {
         if (take(w)) {
+            pass_on(w);
             work_on(w);
             continue;
         }

@@ -295,8 +295,13 @@ static void rage(storm *s)
             if (!look_after(s, i)) return;
         }
     }
+}
+
+static void let_all_go_on(storm *s)
+{
     for (int i = 0; i < count(s); i++)
-        if (s->stopped_until[i] != 0) pools_continue(spork_process_pid(s->place[i]));
+        if (s->place[i] != NULL && s->stopped_until[i] != 0)
+            pools_continue(spork_process_pid(s->place[i]));
 }
 
 static bool all_is_well(const storm *s)
@@ -375,6 +380,7 @@ queue_result queue_storm(const queue_plan *plan)
     if (s->queue == NULL) abort();
     spork__plant(plan->bug); /* here too: this process may be the one that takes over from a dead one */
     rage(s);
+    let_all_go_on(s);
     calm_down(s);
     take_stock(s);
     spork__plant(SPORK__BUG_NONE);
