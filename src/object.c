@@ -233,14 +233,23 @@ static spork_status own_handles(const int64_t *before, size_t before_count, size
                                 int64_t *own)
 {
     spork_status status = SPORK_OK;
-    for (size_t k = 0; k < count && status == SPORK_OK; k++) {
-        spork_native copy;
+    for (size_t k = 0; k < count; k++) {
+        spork_native copy = SPORK__NO_HANDLE;
         own[k] = before[before_count + k];
         if (!is_in(own[k], before, before_count)) continue;
-        status = spork__os_handle_copy((spork_native)own[k], &copy);
+        if (status == SPORK_OK) status = spork__os_handle_copy((spork_native)own[k], &copy);
         own[k] = copy;
     }
     return status;
+}
+
+/* Where nobody takes them. The others are still whose they were. */
+static void close_copies(const int64_t *before, size_t before_count, size_t count,
+                         const int64_t *own)
+{
+    for (size_t k = 0; k < count; k++)
+        if (is_in(before[before_count + k], before, before_count) && own[k] != SPORK__NO_HANDLE)
+            spork__os_handle_close((spork_native)own[k]);
 }
 
 /* Turns the payload in `item` into an object. */
@@ -282,9 +291,12 @@ spork_status spork__objects_take(spork_args *args, const int64_t *handles, size_
         else if ((status = own_handles(handles, used, wants, own)) == SPORK_OK &&
                  (status = take(item, own)) == SPORK_OK)
             used += wants;
+        else
+            close_copies(handles, used, wants, own);
     }
     if (status == SPORK_OK) return SPORK_OK;
-    for (size_t i = used; i < handle_count; i++) spork__os_handle_close((spork_native)handles[i]);
+    for (size_t i = used; i < handle_count; i++)
+        if (!is_in(handles[i], handles, i)) spork__os_handle_close((spork_native)handles[i]);
     args->count = done - 1; /* those before the one that failed are objects, and own their handles */
     spork__objects_release(args);
     args->count = 0;
