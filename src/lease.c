@@ -46,3 +46,9 @@ uint32_t spork__lease_holder(spork__lease *lease)
     uint64_t word = atomic_load_explicit(&lease->word, memory_order_relaxed);
     return runs(word) ? (uint32_t)(word >> 34) : 0;
 }
+
+void spork__lease_expel(spork__lease *lease, uint32_t dead)
+{
+    uint64_t word = atomic_load_explicit(&lease->word, memory_order_relaxed);
+    if ((uint32_t)(word >> 34) == dead) atomic_compare_exchange_strong(&lease->word, &word, 0);
+}

@@ -33,6 +33,8 @@ void spork__lease_claim(spork__lease *lease, spork__tenant *me);
 bool spork__lease_end(spork__lease *lease, spork__tenant me);
 /* The participant that has it; 0: none. */
 uint32_t spork__lease_holder(spork__lease *lease);
+/* Takes it from a participant that is dead. */
+void spork__lease_expel(spork__lease *lease, uint32_t dead);
 
 #endif
 #endif

@@ -274,7 +274,27 @@ static spork_status the_end(spork__ring *r, readiness ready, void *user)
     return ready(r, user) ? SPORK_OK : SPORK_CLOSED;
 }
 
-static spork_status time_is_over(spork__ring *r, bool putting, readiness ready, void *user, spork__ring_wait *wait)
+/* SPORK_OK: there may be. */
+static spork_status no_room(spork__ring *r, const spork__ring_wait *wait)
+{
+    char holder[64];
+    spork__lease *lease = wait->for_extent ? &r->words->put.extents : &r->words->put.room;
+    int ms = wait->deadline.timeout_ms;
+    if (!spork__lease_is_anothers(lease, wait->tenant))
+        return spork__fail(SPORK_TIMEOUT, "no room in the queue in %d ms", ms);
+    uint32_t first = spork__lease_holder(lease);
+    if (first == 0 || !spork__tree_alive(first)) {
+        spork__lease_expel(lease, first);
+        return SPORK_OK;
+    }
+    spork__tree_text(first, holder, sizeof holder);
+    return spork__fail(SPORK_TIMEOUT,
+                       "no room in the queue in %d ms: the next is for %s, who has waited longer",
+                       ms, holder);
+}
+
+static spork_status time_is_over(spork__ring *r, bool putting, readiness ready, void *user,
+                                 spork__ring_wait *wait)
 {
     int ms = wait->deadline.timeout_ms;
     spork__at(SPORK__AT_RING_TIME_OVER);
@@ -286,13 +306,7 @@ static spork_status time_is_over(spork__ring *r, bool putting, readiness ready, 
         if (wait->deserted(wait->user, true)) return the_end(r, ready, user);
     }
     if (!putting) return spork__fail(SPORK_TIMEOUT, "nothing in the queue in %d ms", ms);
-    uint32_t first = spork__lease_holder(&r->words->put.room);
-    if (first == 0) return spork__fail(SPORK_TIMEOUT, "no room in the queue in %d ms", ms);
-    char holder[64];
-    spork__tree_text(first, holder, sizeof holder);
-    return spork__fail(SPORK_TIMEOUT,
-                       "no room in the queue in %d ms: the next is for %s, who has waited longer",
-                       ms, holder);
+    return no_room(r, wait);
 }
 
 /* Sleeps once, if `ready` still does not say that there is no need. SPORK_OK: look again. Without a
@@ -324,7 +338,7 @@ typedef struct need {
     uint64_t units;      /* of the record */
     uint64_t index, pad; /* where the putting index was when it was measured, and what is skipped */
     uint64_t begin;      /* of the wait; 0: it has not waited */
-    spork__tenant me;
+    spork__ring_wait *wait;
 } need;
 
 static void measure(const spork__ring *r, need *n, uint64_t index)
@@ -347,10 +361,17 @@ static bool starves(uint64_t *begin)
     return now - *begin >= STARVING_MS * UINT64_C(1000000);
 }
 
-static void end_lease(spork__ring *r, spork__lease *lease, spork__tenant me)
+/* For who saw room, and left it alone, it is room from now on. */
+static void end_lease(spork__ring *r, spork__lease *lease, const spork__ring_wait *wait)
 {
-    if (spork__lease_end(lease, me)) /* for who saw room, and left it alone */
+    if (wait->tenant != 0 && spork__lease_end(lease, wait->tenant))
         spork__bell_ring(&r->words->room_bell, ear_of(r, true));
+}
+
+/* A lease of the room that this one has, or had, goes on. */
+static void renew(spork__ring *r, spork__ring_wait *wait)
+{
+    if (wait->tenant != 0) spork__lease_claim(&r->words->put.room, &wait->tenant);
 }
 
 /* Without the lock: as it was a moment ago. The getting index comes first, which never passes the
@@ -361,7 +382,7 @@ static bool has_room(spork__ring *r, void *user)
     uint64_t got = load(&r->words->get.index, memory_order_acquire);
     measure(r, &n, load(&r->words->put.index, memory_order_acquire));
     if (distance(got, n.index) > r->units) return true;
-    return fits(r, &n, got) && !spork__lease_is_anothers(&r->words->put.room, n.me);
+    return fits(r, &n, got) && !spork__lease_is_anothers(&r->words->put.room, n.wait->tenant);
 }
 
 /* Under the lock. */
@@ -374,7 +395,7 @@ static bool finds_room(spork__ring *r, need *n)
         atomic_store_explicit(&s->seen, other, memory_order_relaxed);
         if (!fits(r, n, other)) return false;
     }
-    return !spork__lease_is_anothers(&s->room, n->me);
+    return !spork__lease_is_anothers(&s->room, n->wait->tenant);
 }
 
 /* When a ring of many messages is full, its getters are at work. Who sleeps until there is room for one is woken by the next get, is
@@ -382,11 +403,12 @@ static bool finds_room(spork__ring *r, need *n)
  * got. */
 enum { MANY = 64 };
 
-static spork_status wait_for_room(spork__ring *r, need *n, spork__ring_wait *wait)
+static spork_status wait_for_room(spork__ring *r, need *n)
 {
+    spork__ring_wait *wait = n->wait;
     if (spork__ring_count(r) >= MANY && wait->deadline.timeout_ms != 0) spork__os_nap();
     for (;;) {
-        if (starves(&n->begin)) spork__lease_claim(&r->words->put.room, &n->me);
+        if (starves(&n->begin)) spork__lease_claim(&r->words->put.room, &wait->tenant);
         if (has_room(r, n)) return SPORK_OK;
         spork_status status = sleep_once(r, true, has_room, n, wait);
         if (status == SPORK_CLOSED) return closed(true);
@@ -415,26 +437,25 @@ static void move_put_index(spork__ring *r, uint64_t at)
  * asleep: a backlog forms, and both sides work on lines of their own. The same with who only puts. */
 static _Thread_local bool in_dialogue;
 
-static void finish_put(spork__ring *r, const need *n)
+static void finish_put(spork__ring *r, const spork__ring_wait *wait)
 {
     in_dialogue = true;
     unlock(r, true);
     spork__at(SPORK__AT_RING_PUT_UNLOCKED);
     spork__bell_ring_one_late(&r->words->data_bell, ear_of(r, false));
-    if (n->me != 0) end_lease(r, &r->words->put.room, n->me);
+    if (wait != NULL) end_lease(r, &r->words->put.room, wait);
 }
 
 /* With the lock held, and *at where the record goes, unless there is no room yet: then *full. */
-static spork_status lock_if_room(spork__ring *r, need *n, spork__ring_wait *wait, uint64_t *at,
-                                 bool *full)
+static spork_status lock_if_room(spork__ring *r, need *n, uint64_t *at, bool *full)
 {
-    spork_status status = lock(r, true, &wait->deadline);
+    spork_status status = lock(r, true, &n->wait->deadline);
     *full = false;
     if (status != SPORK_OK) return status;
     spork__at(SPORK__AT_RING_PUT_LOCKED);
     if (!finds_room(r, n))
         *full = true;
-    else if (!wait->allowed(wait->user))
+    else if (!n->wait->allowed(n->wait->user))
         status = spork__fail(SPORK_CLOSED, "the queue's end has come");
     else
         *at = place_for(r, n);
@@ -445,22 +466,22 @@ static spork_status lock_if_room(spork__ring *r, need *n, spork__ring_wait *wait
 }
 
 /* With the lock held if it succeeds. */
-static spork_status lock_and_find_room(spork__ring *r, need *n, spork__ring_wait *wait,
+static spork_status lock_and_find_room(spork__ring *r, uint64_t units, spork__ring_wait *wait,
                                        uint64_t *at)
 {
     bool full;
+    need n = {.units = units, .wait = wait};
     spork_status status;
-    while ((status = lock_if_room(r, n, wait, at, &full)) == SPORK_OK && full)
-        if ((status = wait_for_room(r, n, wait)) != SPORK_OK) break;
-    if (status != SPORK_OK) end_lease(r, &r->words->put.room, n->me);
+    while ((status = lock_if_room(r, &n, at, &full)) == SPORK_OK && full)
+        if ((status = wait_for_room(r, &n)) != SPORK_OK) break;
+    if (status != SPORK_OK) end_lease(r, &r->words->put.room, wait);
     return status;
 }
 
 static spork_status put_inline(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
 {
     uint64_t at, units = units_of(size);
-    need n = {.units = units};
-    spork_status status = lock_and_find_room(r, &n, wait, &at);
+    spork_status status = lock_and_find_room(r, units, wait, &at);
     if (status != SPORK_OK) return status;
     record *to = record_at(r, at);
     *to = (record){(uint32_t)size, INLINE};
@@ -470,7 +491,7 @@ static spork_status put_inline(spork__ring *r, const void *data, size_t size, sp
     }
     if (size > 0) memcpy(to + 1, data, size);
     if (!spork__planted(SPORK__BUG_RING_COMMITS_FIRST)) move_put_index(r, at + units);
-    finish_put(r, &n);
+    finish_put(r, wait);
     return SPORK_OK;
 }
 
@@ -479,22 +500,24 @@ typedef struct wanted {
     uint32_t extent;
     spork_status status;
     uint64_t begin; /* of the wait */
-    spork__tenant me;
+    spork__ring_wait *wait;
 } wanted;
 
 static bool has_extent(spork__ring *r, void *user)
 {
     wanted *w = user;
     w->status = SPORK_TIMEOUT;
-    if (spork__lease_is_anothers(&r->words->put.extents, w->me)) return false;
+    if (spork__lease_is_anothers(&r->words->put.extents, w->wait->tenant)) return false;
     w->status = spork__arena_take(&r->arena, w->size, &w->extent);
     return w->status != SPORK_TIMEOUT;
 }
 
-static spork_status wait_for_extent(spork__ring *r, wanted *w, spork__ring_wait *wait)
+static spork_status wait_for_extent(spork__ring *r, wanted *w)
 {
+    spork__ring_wait *wait = w->wait;
     while (!has_extent(r, w)) {
-        if (starves(&w->begin)) spork__lease_claim(&r->words->put.extents, &w->me);
+        end_lease(r, &r->words->put.room, wait); /* which others could use meanwhile */
+        if (starves(&w->begin)) spork__lease_claim(&r->words->put.extents, &wait->tenant);
         mend_for_the_dead(r); /* what they had on its way may be all that is in the way */
         spork_status status = sleep_once(r, true, has_extent, w, wait);
         if (w->status != SPORK_TIMEOUT) break;
@@ -507,16 +530,24 @@ static spork_status wait_for_extent(spork__ring *r, wanted *w, spork__ring_wait 
 static spork_status take_extent(spork__ring *r, size_t size, spork__ring_wait *wait,
                                 uint32_t *extent)
 {
-    wanted w = {.size = size, .extent = SPORK__ARENA_NONE};
-    spork_status status = wait_for_extent(r, &w, wait);
-    end_lease(r, &r->words->put.extents, w.me);
+    wanted w = {.size = size, .extent = SPORK__ARENA_NONE, .wait = wait};
+    wait->for_extent = true;
+    spork_status status = wait_for_extent(r, &w);
+    wait->for_extent = false;
+    end_lease(r, &r->words->put.extents, wait);
     *extent = w.extent;
     return status;
 }
 
+static void give_extent_back(spork__ring *r, uint32_t extent)
+{
+    spork__arena_free(&r->arena, extent, spork__tree_self());
+    spork__bell_ring(&r->words->room_bell, ear_of(r, true));
+}
+
 /* The extent is filled. It is the ring's before the ring knows of it: else a sweep could take it for a dead one's. */
-static void commit_extent(spork__ring *r, const need *n, uint64_t at, uint32_t extent,
-                          uint64_t size)
+static void commit_extent(spork__ring *r, const spork__ring_wait *wait, uint64_t at,
+                          uint32_t extent, uint64_t size)
 {
     record *to = record_at(r, at);
     *to = (record){sizeof(place), EXTENT};
@@ -525,49 +556,54 @@ static void commit_extent(spork__ring *r, const need *n, uint64_t at, uint32_t e
     spork__arena_hand(&r->arena, extent, spork__tree_self(), SPORK__ARENA_NOBODY);
     spork__at(SPORK__AT_RING_PUT_HANDED);
     move_put_index(r, at + units_of(sizeof(place)));
-    finish_put(r, n);
+    finish_put(r, wait);
 }
 
-static spork_status fill_extent(spork__ring *r, uint32_t extent, const void *data, size_t size)
+/* Piece by piece, so that a lease does not run out meanwhile. */
+static spork_status fill_extent(spork__ring *r, uint32_t extent, const unsigned char *data,
+                                size_t size, spork__ring_wait *wait)
 {
+    enum { PIECE = 1 << 20 };
     size_t room;
-    void *to = spork__arena_data(&r->arena, extent, &room);
+    unsigned char *to = spork__arena_data(&r->arena, extent, &room);
     if (to == NULL || room < size) return damaged();
-    memcpy(to, data, size);
+    for (size_t done = 0, piece; done < size; done += piece) {
+        piece = size - done < PIECE ? size - done : PIECE;
+        memcpy(to + done, data + done, piece);
+        renew(r, wait);
+    }
     return SPORK_OK;
 }
 
-/* If there is room for an extent's place now; else *full. */
-static spork_status put_filled(spork__ring *r, need *n, const void *data, size_t size,
-                               spork__ring_wait *wait, bool *full)
+/* With an extent, filled with the data if there is any, and with the lock held if it succeeds. Room
+ * in the ring comes first, as who waits for that has no extent. Should it be gone when the extent is
+ * there, all begins anew: with a lease, so that it is not likely to be gone again. */
+static spork_status place_extent(spork__ring *r, const void *data, size_t size,
+                                 spork__ring_wait *wait, uint32_t *extent, uint64_t *at)
 {
-    uint64_t at;
-    uint32_t extent;
-    *full = false;
-    spork_status status = take_extent(r, size, wait, &extent);
-    if (status != SPORK_OK) return status;
-    status = fill_extent(r, extent, data, size);
-    if (status == SPORK_OK) status = lock_if_room(r, n, wait, &at, full);
-    if (status == SPORK_OK && !*full)
-        commit_extent(r, n, at, extent, size);
-    else
-        spork__arena_free(&r->arena, extent, spork__tree_self());
-    return status;
-}
-
-/* Room in the ring comes first, as who waits for that has no extent. Should it be gone when the
- * extent is filled, the message is copied once more: with a lease, so that it is not gone again. */
-static spork_status put_large(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
-{
-    need n = {.units = units_of(sizeof(place))};
+    need n = {.units = units_of(sizeof(place)), .wait = wait};
     bool full = false;
     spork_status status;
     do {
-        if (full) spork__lease_claim(&r->words->put.room, &n.me);
-        status = has_room(r, &n) ? SPORK_OK : wait_for_room(r, &n, wait);
-        if (status == SPORK_OK) status = put_filled(r, &n, data, size, wait, &full);
+        if (full) spork__lease_claim(&r->words->put.room, &wait->tenant);
+        status = has_room(r, &n) ? SPORK_OK : wait_for_room(r, &n);
+        if (status == SPORK_OK) status = take_extent(r, size, wait, extent);
+        if (status != SPORK_OK) break;
+        renew(r, wait);
+        if (data != NULL) status = fill_extent(r, *extent, data, size, wait);
+        if (status == SPORK_OK) status = lock_if_room(r, &n, at, &full);
+        if (status != SPORK_OK || full) give_extent_back(r, *extent);
     } while (status == SPORK_OK && full);
-    if (status != SPORK_OK) end_lease(r, &r->words->put.room, n.me);
+    if (status != SPORK_OK) end_lease(r, &r->words->put.room, wait);
+    return status;
+}
+
+static spork_status put_large(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
+{
+    uint64_t at;
+    uint32_t extent;
+    spork_status status = place_extent(r, data, size, wait, &extent, &at);
+    if (status == SPORK_OK) commit_extent(r, wait, at, extent, size);
     return status;
 }
 
@@ -794,44 +830,40 @@ spork_status spork__ring_get(spork__ring *r, spork__ring_sink *sink, spork__ring
 
 /* ---- without a copy ---- */
 
-spork_status spork__ring_reserve(spork__ring *r, size_t size, spork__ring_loan *loan, spork__ring_wait *wait)
+spork_status spork__ring_reserve(spork__ring *r, size_t size, spork__ring_loan *loan,
+                                 spork__ring_wait *wait)
 {
     size_t room;
     bool in_ring = goes_inline(r, size);
     *loan = (spork__ring_loan){.size = size, .extent = SPORK__ARENA_NONE};
-    spork_status fits = spork__ring_fits(r, size);
-    if (fits != SPORK_OK) return fits;
-    spork_status status = in_ring ? SPORK_OK : take_extent(r, size, wait, &loan->extent);
+    spork_status status = spork__ring_fits(r, size);
     if (status != SPORK_OK) return status;
-    need n = {.units = units_of(in_ring ? size : sizeof(place))};
-    status = lock_and_find_room(r, &n, wait, &loan->at);
-    if (status == SPORK_OK) {
-        end_lease(r, &r->words->put.room, n.me);
-        loan->data = in_ring ? record_at(r, loan->at) + 1 : spork__arena_data(&r->arena, loan->extent, &room);
-        if (loan->data != NULL) return SPORK_OK;
-        unlock(r, true);
-        status = damaged();
-    }
-    if (!in_ring) spork__arena_free(&r->arena, loan->extent, spork__tree_self());
-    return status;
+    status = in_ring ? lock_and_find_room(r, units_of(size), wait, &loan->at)
+                     : place_extent(r, NULL, size, wait, &loan->extent, &loan->at);
+    if (status != SPORK_OK) return status;
+    end_lease(r, &r->words->put.room, wait); /* from here on it has the lock */
+    loan->data =
+        in_ring ? record_at(r, loan->at) + 1 : spork__arena_data(&r->arena, loan->extent, &room);
+    if (loan->data != NULL) return SPORK_OK;
+    spork__ring_give_up(r, loan);
+    return damaged();
 }
 
 void spork__ring_commit(spork__ring *r, spork__ring_loan *loan, size_t size)
 {
-    static const need none; /* it has its room */
     if (loan->extent != SPORK__ARENA_NONE) {
-        commit_extent(r, &none, loan->at, loan->extent, size);
+        commit_extent(r, NULL, loan->at, loan->extent, size);
         return;
     }
     *record_at(r, loan->at) = (record){(uint32_t)size, INLINE};
     move_put_index(r, loan->at + units_of(size));
-    finish_put(r, &none);
+    finish_put(r, NULL);
 }
 
 void spork__ring_give_up(spork__ring *r, spork__ring_loan *loan)
 {
-    if (loan->extent != SPORK__ARENA_NONE) spork__arena_free(&r->arena, loan->extent, spork__tree_self());
     unlock(r, true);
+    if (loan->extent != SPORK__ARENA_NONE) give_extent_back(r, loan->extent);
 }
 
 spork_status spork__ring_peek(spork__ring *r, spork__ring_loan *loan, spork__ring_wait *wait)
@@ -903,7 +935,9 @@ bool spork__ring_ready(spork__ring *r, bool putting)
     if (!fits(r, &small, got)) return false;
     /* When a dead one's lease has run out nobody tells who waits by a handle. */
     uint32_t first = spork__lease_holder(&r->words->put.room);
-    return first == 0 || !spork__tree_alive(first);
+    if (first == 0 || spork__tree_alive(first)) return first == 0;
+    spork__lease_expel(&r->words->put.room, first);
+    return true;
 }
 
 spork_native spork__ring_announce(spork__ring *r, bool putting)

@@ -74,7 +74,11 @@ typedef struct spork__ring_wait {
     /* Under the lock: may this side still do this? Where it may not, and says so to no more puts, no message comes after the end. */
     bool (*allowed)(void *user);
     void *user;
-    unsigned sleeps; /* the ring's */
+    /* The ring's: how often it slept, who it is where room is leased (0: has no lease), and whether
+     * it waits for an extent. */
+    unsigned sleeps;
+    uint64_t tenant;
+    bool for_extent;
 } spork__ring_wait;
 
 /* SPORK_TOO_LARGE, with a sentence: no message of that size will ever fit. */

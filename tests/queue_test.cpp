@@ -762,6 +762,7 @@ TEST_F(Queue, TimeoutsAreTheCallers)
     EXPECT_GE(ms_of([&] { get_values(queue, SPORK_TIMEOUT, 60); }), 60);
     ASSERT_EQ(SPORK_OK, put(queue, "full"));
     EXPECT_GE(ms_of([&] { EXPECT_EQ(SPORK_TIMEOUT, put(queue, "x", 60)); }), 60);
+    EXPECT_STREQ("spork_queue_put_bytes: no room in the queue in 60 ms", spork_error());
     EXPECT_GE(ms_of([&] { EXPECT_EQ(SPORK_TIMEOUT, spork_queue_put(queue, spork_pack(1), 60)); }), 60);
     EXPECT_GE(ms_of([&] { EXPECT_EQ(SPORK_TIMEOUT, spork_queue_join(queue, 60)); }), 60);
     EXPECT_GE(ms_of([&] { EXPECT_EQ("SPORK_TIMEOUT", actor.does("put 1 1 150")); }), 150);
@@ -975,6 +976,7 @@ TEST_F(Queue, TheLeaseOfADeadOneIsNoneForWhoArms)
     spork_wait_item item = spork_on(queue.get());
     item.events = SPORK_WRITE;
     EXPECT_EQ(SPORK_READY, spork_arm(item, &handle)) << spork_error();
+    EXPECT_EQ(SPORK_OK, put(queue, "second", 0)) << spork_error();
 }
 
 TEST_F(Queue, WhoIsNotNextIsToldWhoIs)
@@ -1003,6 +1005,9 @@ class QueueOfSleepers : public Queue {
     void SetUp() override
     {
         Queue::SetUp();
+#ifdef _WIN32
+        GTEST_SKIP() << "skipped: a wake-up may be lost there (park.c), which the bound is for";
+#endif
         spork__plant(SPORK__BUG_BELL_UNBOUNDED);
     }
     void TearDown() override
@@ -1015,7 +1020,7 @@ class QueueOfSleepers : public Queue {
 // Each takes one and has then enough to do: so all have to be awake for the last one to be taken.
 TEST_F(QueueOfSleepers, ABurstWakesAsManyAsItHasMessages)
 {
-    const int count = 6;
+    constexpr int count = 6;
     for ([[maybe_unused]] int round : repeat(300)) {
         Held queue;
         std::atomic<int> ready{0}, taken{0};
@@ -1034,13 +1039,18 @@ TEST_F(QueueOfSleepers, ABurstWakesAsManyAsItHasMessages)
         spork_sleep(5); // one that is not asleep by then shows nothing, and spoils nothing
         spork__point_arm_hold(SPORK__AT_BELL_WOKEN, 1); // the first that wakes is slow
         EXPECT_EQ(SPORK_OK, put(queue, "x"));
-        EXPECT_TRUE(harness_until([](void *) { return spork__point_held(); }, nullptr));
-        for (int i = 1; i < count; i++) EXPECT_EQ(SPORK_OK, put(queue, "x"));
-        spork__point_release();
         EXPECT_TRUE(harness_until(
-            [](void *n) { return *static_cast<std::atomic<int> *>(n) == count; }, &taken))
-            << taken << " of " << count;
+            [](void *n) { return spork__point_held() || *static_cast<std::atomic<int> *>(n) > 0; },
+            &taken)); // or has not slept yet
         spork__point_arm(SPORK__POINT_NONE, 0);
+        for (int i = 1; i < count; i++) EXPECT_EQ(SPORK_OK, put(queue, "x"));
+        EXPECT_TRUE(harness_until(
+            [](void *n) {
+                spork__point_release();
+                return *static_cast<std::atomic<int> *>(n) == count;
+            },
+            &taken))
+            << taken << " of " << count;
         done = true;
         ASSERT_FALSE(HasFailure());
     }
@@ -1048,7 +1058,7 @@ TEST_F(QueueOfSleepers, ABurstWakesAsManyAsItHasMessages)
 
 TEST_F(QueueOfSleepers, TheEndIsToldToAllAlsoRightAfterAMessage)
 {
-    const int count = 6;
+    constexpr int count = 6;
     for ([[maybe_unused]] int round : repeat(300)) {
         Held queue;
         std::atomic<int> ready{0}, got{0}, told{0};
@@ -1093,30 +1103,62 @@ TEST_F(QueueOfSleepers, AFlowThroughANarrowQueueNeverStops)
 }
 
 // With a consumer so slow that each gap is filled before the next one comes.
-TEST_F(Queue, SmallMessagesThatFillEachGapDoNotKeepALargeOneOut)
+void expect_not_kept_out(size_t capacity, size_t small, size_t large, size_t enough, int most)
 {
-    Held queue(0, 64 * kKiB);
-    std::atomic<bool> stop{false};
+    Held queue(0, capacity);
+    std::atomic<bool> stop{false}, large_came{false};
     auto flood = [&] {
-        while (!stop) put(queue, std::string(1000, 'x'), 20);
+        while (!stop) put(queue, std::string(small, 'x'), 20);
     };
-    auto one = std::make_unique<Thread>(flood), two = std::make_unique<Thread>(flood);
-    std::atomic<bool> large_came{false};
+    std::vector<std::unique_ptr<Thread>> floods;
+    for (int i = 0; i < 4; i++) floods.push_back(std::make_unique<Thread>(flood));
     auto consumer = std::make_unique<Thread>([&] {
-        for (int i = 0; i < 3000 && !large_came; i++) {
-            large_came = get(queue).size() == 16000;
+        for (int i = 0; i < most && !large_came; i++) {
+            large_came = get(queue).size() == large;
             spork_sleep(1);
         }
         stop = true;
     });
-    harness_until([](void *q) { return spork_queue_size(static_cast<spork_queue *>(q)) >= 60; },
-                  queue.get());
-    EXPECT_EQ(SPORK_OK, put(queue, std::string(16000, 'y'))) << spork_error();
+    for (double end = spork_time() + 1; spork_queue_size(queue) < enough && spork_time() < end;)
+        spork_sleep(1);
+    EXPECT_EQ(SPORK_OK, put(queue, std::string(large, 'y'))) << spork_error();
     consumer.reset();
-    one.reset();
-    two.reset();
-    EXPECT_TRUE(large_came) << "3000 smaller ones came first";
+    floods.clear();
+    EXPECT_TRUE(large_came) << most << " smaller ones came first";
     while (get(queue, 0) != kTimeout) {}
+}
+
+TEST_F(Queue, SmallMessagesThatFillEachGapDoNotKeepALargeOneOut)
+{
+    expect_not_kept_out(64 * kKiB, 1000, 16000, 60, 3000);
+}
+
+TEST_F(Queue, LargeMessagesThatFillEachGapDoNotKeepALargerOneOut)
+{
+    expect_not_kept_out(2 * kMiB, 600 * kKiB, 1500 * kKiB, 3, 300);
+}
+
+// It had seen room, and it has what it would put there.
+TEST_F(Queue, ALargeMessageWhoseRoomIsGoneWaitsWithoutItsBytes)
+{
+    Held queue(1, kMiB);
+    Actor other(queue);
+    held_at(
+        SPORK__AT_ARENA_TAKEN,
+        [&] { EXPECT_EQ(SPORK_OK, put(queue, bytes_of(800000, 3))) << spork_error(); },
+        [&] {
+            EXPECT_EQ("SPORK_OK", other.does("put 5 1"));
+            spork__point_release();
+            EXPECT_TRUE(is_leased_soon(queue));
+            expect_sleeper(queue, SPORK_PUT);
+            EXPECT_TRUE(harness_until(
+                [](void *q) { return spork__queue_tidy(static_cast<spork_queue *>(q)) == 0; },
+                queue.get()))
+                << "it has them while it waits";
+            EXPECT_EQ(bytes_of(5, 1), get(queue));
+        });
+    EXPECT_TRUE(same(bytes_of(800000, 3), get(queue)));
+    EXPECT_EQ(0, other.end());
 }
 
 // Somebody else is always at it; but there is room, and there are messages.

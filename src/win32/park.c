@@ -1,5 +1,7 @@
 /* A semaphore beside the word: WaitOnAddress reaches no other process, and keyed events are not the documented kind. Its count
- * is how many may stop sleeping; one that nobody used makes somebody look in vain, once. */
+ * is how many may stop sleeping; one that nobody used makes somebody look in vain, once. Who has looked
+ * at the word, and not yet begun to wait, may find what was meant for it used up by others who came
+ * later, looked in vain and waited again: it sleeps until its bound. */
 #include "os.h"
 
 #include <stdatomic.h>
