@@ -11,12 +11,14 @@ static struct {
     spork__object *first;
     const spork__kind *kinds[64];
     size_t kind_count;
+    uint32_t last_number;
 } objects; /* under SPORK__LOCK_OBJECTS */
 
 void spork__object_track(spork__object *object, const spork__kind *kind)
 {
     object->kind = kind;
     spork__os_lock(SPORK__LOCK_OBJECTS);
+    object->number = ++objects.last_number;
     object->previous = NULL;
     object->next = objects.first;
     if (objects.first != NULL) objects.first->previous = object;
@@ -272,7 +274,7 @@ static spork_status take(spork_item *item, const int64_t *handles)
     object->received = true;
     item->as.p = object;
     item->count = 1;
-    item->unit = 0;
+    item->unit = object->number;
     return SPORK_OK;
 }
 
@@ -335,12 +337,24 @@ spork_status spork__objects_after_fork(spork_args *args, const spork__parcels *p
     return status;
 }
 
+/* Whether it still belongs to what it came in. Who kept it may have freed or moved it since, and another object may lie where it
+ * was: nothing is read of what is not in the list. */
+static bool still_belongs(const spork_item *item)
+{
+    const spork__object *found;
+    spork__os_lock(SPORK__LOCK_OBJECTS);
+    for (found = objects.first; found != NULL && found != object_of(item);) found = found->next;
+    bool belongs = found != NULL && found->number == item->unit && found->received;
+    spork__os_unlock(SPORK__LOCK_OBJECTS);
+    return belongs;
+}
+
 void spork__objects_release(spork_args *args)
 {
     for (unsigned i = 0; i < args->count; i++) {
         spork_item *item = &args->items[i];
-        if (!is_object(item) || object_of(item) == NULL) continue;
-        if (object_of(item)->received) object_of(item)->kind->release(object_of(item));
+        if (!is_object(item)) continue;
+        if (still_belongs(item)) object_of(item)->kind->release(object_of(item));
         item->as.p = NULL;
     }
 }

@@ -48,6 +48,7 @@ struct spork__object {
     const char *was;
     bool not_shared; /* abandoned: the public functions answer SPORK_NOT_SHARED */
     bool received;   /* belongs to received args, unless kept */
+    uint32_t number; /* of the objects that this process has had: no two are alike for long */
     spork__object *next, *previous;
 };
 

@@ -34,7 +34,7 @@ bool harness_until(bool (*done)(void *user), void *user);
 spork_status harness_set_start_method(int number);
 /* Whether this runs under wine. */
 bool harness_wine(void);
-/* Sanitizers and valgrind: their memory is not the program's. */
+/* Sanitizers, valgrind and MALLOC_PERTURB_: they use memory that the program would not. */
 bool harness_instrumented(void);
 
 typedef struct harness_thread harness_thread;
