@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "copy.h"
 #include "error.h"
 #include "log.h"
 #include "message.h"
@@ -308,7 +309,7 @@ static spork_status receive_bytes(spork_connection *c, void *buffer, size_t size
         return status == SPORK_TOO_SMALL ? too_small(m, size, received) : status;
     }
     if (!in_place && m->size > size) return too_small(m, size, received);
-    if (!in_place && m->have > 0) memcpy(buffer, m->data, m->have);
+    if (!in_place) spork__copy(buffer, m->data, m->have);
     if (received != NULL) *received = m->have;
     spork__message_drop(m);
     return SPORK_OK;

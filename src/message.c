@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "copy.h"
 #include "error.h"
 #include "platform.h"
 
@@ -29,7 +30,7 @@ spork_status spork__message_reserve(spork__message *m, size_t room)
     if (!m->lent && m->data != NULL && m->room >= room) return SPORK_OK;
     unsigned char *base = room < SIZE_MAX - before() ? spork__alloc(before() + room, "a message") : NULL;
     if (base == NULL) return spork__fail(SPORK_NO_MEMORY, "no memory for a message of %zu bytes", room);
-    if (m->have > 0) memcpy(base + before(), m->data, m->have);
+    spork__copy(base + before(), m->data, m->have);
     if (!m->lent && m->data != NULL) spork__free(m->data - before());
     m->data = base + before();
     m->room = room;

@@ -20,6 +20,7 @@
 #include "bell.h"
 #include "error.h"
 #include "fault.h"
+#include "hints.h"
 #include "log.h"
 #include "message.h"
 #include "platform.h"
@@ -55,8 +56,9 @@ struct spork_queue {
     queue_words *words;
     spork__ring ring;
     spork__ear done_ear;
-    atomic_bool puts, gets;    /* what this object may do */
+    spork__ring_rights rights; /* what this object may do */
     _Atomic uint32_t enrolled; /* as whom; another after a plain fork */
+    spork__ring_hands *hands;  /* of that one's line */
     atomic_bool warned;
     _Atomic uint32_t
         looked_at[2]; /* how many changes there were when nobody was found missing; for SPORK_PUT, SPORK_GET */
@@ -83,7 +85,10 @@ static line *line_of(const spork_queue *q, uint32_t id)
 }
 
 static uint32_t id_of(uint64_t roles) { return (uint32_t)(roles >> 32); }
-static uint64_t count_for(const spork_queue *q) { return (uint64_t)q->puts << 16 | (uint64_t)q->gets; }
+static uint64_t count_for(const spork_queue *q)
+{
+    return (uint64_t)q->rights.put << 16 | (uint64_t)q->rights.get;
+}
 
 /* What the dead process of a line had in hands becomes lost, once, whoever comes first. */
 static void write_off(const spork_queue *q, line *l, uint64_t roles)
@@ -129,6 +134,7 @@ static spork_status enrol(spork_queue *q)
     known = atomic_load(&q->enrolled);
     if (known != me) {
         change_roles(q, me, count_for(q), true);
+        q->hands = &line_of(q, me)->hands;
         atomic_store(&q->enrolled, me);
     }
     spork__os_unlock(SPORK__LOCK_OBJECTS);
@@ -210,9 +216,9 @@ static bool nobody_plays(const waiter *w, spork_role role, bool thorough, const 
 static bool may_put(void *user)
 {
     const spork_queue *q = ((const waiter *)user)->queue;
-    return q->puts && !atomic_load_explicit(&q->words->closed, memory_order_relaxed);
+    return q->rights.put && !atomic_load_explicit(&q->words->closed, memory_order_relaxed);
 }
-static bool may_get(void *user) { return ((const waiter *)user)->queue->gets; }
+static bool may_get(void *user) { return ((const waiter *)user)->queue->rights.get; }
 
 static bool no_putter(void *user, bool thorough)
 {
@@ -308,11 +314,12 @@ static spork_status fill(spork_queue *q, const spork_queue_options *o, size_t ca
     if (status == SPORK_OK) status = spork__os_berth_new(&q->done_ear.berth);
     if (status != SPORK_OK) return status;
     q->words = q->block.data;
+    q->rights.closed = &q->words->closed;
     q->words->layout = LAYOUT;
     q->words->single_producer = o->single_producer;
     q->words->single_consumer = o->single_consumer;
     q->words->magic = MAGIC;
-    q->puts = q->gets = true;
+    q->rights.put = q->rights.get = true;
     return spork__ring_make(&q->ring, &q->block, ring_offset(), capacity, most);
 }
 
@@ -346,7 +353,8 @@ spork_queue *spork_queue_new(size_t max_messages, size_t capacity)
 static spork_status give(spork__object *object, unsigned flags, spork__parcel *parcel)
 {
     spork_queue *q = of(object);
-    bool puts = q->puts && !(flags & SPORK__FLAG_GET_ONLY), gets = q->gets && !(flags & SPORK__FLAG_PUT_ONLY);
+    bool puts = q->rights.put && !(flags & SPORK__FLAG_GET_ONLY),
+         gets = q->rights.get && !(flags & SPORK__FLAG_PUT_ONLY);
     if (!puts && !gets)
         return spork__fail(SPORK_INVALID, "a role cannot be given that this process does not have itself");
     description about = {.size = q->block.size, .roles = (puts ? SPORK_PUT : 0u) | (gets ? SPORK_GET : 0u)};
@@ -366,10 +374,11 @@ static spork_status join_memory(spork_queue *q, spork_native handle, const descr
     spork_status status = spork__os_block_open(&q->block, handle, (size_t)about->size);
     if (status != SPORK_OK) return status;
     q->words = q->block.data;
+    q->rights.closed = &q->words->closed;
     if (q->words->magic != MAGIC || q->words->layout != LAYOUT)
         return spork__fail(SPORK_BAD_MESSAGE, "a queue of another version of Spork, or a damaged one");
-    q->puts = (about->roles & SPORK_PUT) != 0;
-    q->gets = (about->roles & SPORK_GET) != 0;
+    q->rights.put = (about->roles & SPORK_PUT) != 0;
+    q->rights.get = (about->roles & SPORK_GET) != 0;
     return spork__ring_join(&q->ring, &q->block, ring_offset());
 }
 
@@ -437,12 +446,20 @@ static spork_status check(spork_queue *q, int role, const char *call)
 {
     spork_status status = spork__object_check(q == NULL ? NULL : &q->object, &spork__queue_kind, call);
     if (status != SPORK_OK) return status;
-    if ((role == SPORK_PUT && !q->puts) || (role == SPORK_GET && !q->gets))
+    if ((role == SPORK_PUT && !q->rights.put) || (role == SPORK_GET && !q->rights.get))
         return spork__fail(SPORK_INVALID,
                            "%s: this process may not %s: it was given the queue without that role, or has dropped it",
                            call, role == SPORK_PUT ? "put" : "get");
     status = enrol(q);
     return spork__in_call(status, call);
+}
+
+/* This process, if the queue is one, is shared with it, and it is enrolled; else 0. */
+static uint32_t at_a_glance(const spork_queue *q)
+{
+    if (q == NULL || q->object.kind != &spork__queue_kind || q->object.not_shared) return 0;
+    uint32_t me = spork__tree_self_at_a_glance();
+    return me == atomic_load_explicit(&q->enrolled, memory_order_acquire) ? me : 0;
 }
 
 static spork_status put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
@@ -455,13 +472,23 @@ static spork_status put_bytes(spork_queue *q, const void *data, size_t size, int
     return spork__ring_put(&q->ring, data, size, &wait);
 }
 
-spork_status spork_queue_put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
+SPORK__LONG_WAY static spork_status check_and_put_bytes(spork_queue *q, const void *data,
+                                                        size_t size, int timeout_ms)
 {
     static const char call[] = "spork_queue_put_bytes";
     spork_status status = check(q, SPORK_PUT, call);
     if (status != SPORK_OK) return status;
     if (data == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     return spork__in_call(put_bytes(q, data, size, timeout_ms), call);
+}
+
+spork_status spork_queue_put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
+{
+    uint32_t me = at_a_glance(q);
+    if (me != 0 && (data != NULL || size == 0) &&
+        spork__ring_put_at_once(&q->ring, me, &q->rights, data, size))
+        return SPORK_OK;
+    return check_and_put_bytes(q, data, size, timeout_ms);
 }
 
 static spork_status put_values(spork_queue *q, const spork_args *values, int timeout_ms)
@@ -489,14 +516,12 @@ spork_status spork_queue_put(spork_queue *q, spork_args values, int timeout_ms)
     return status == SPORK_OK ? spork__in_call(put_values(q, &values, timeout_ms), call) : status;
 }
 
-static spork__ring_hands *hands_of(spork_queue *q) { return &line_of(q, q->enrolled)->hands; }
-
 static spork_status get_into(spork_queue *q, spork__ring_sink *sink, int timeout_ms)
 {
     waiter w = {q, timeout_ms < 0};
     spork__ring_wait wait = wait_to(&w, false, timeout_ms);
     if (q->has_peeked) return spork__fail(SPORK_BAD_STATE, "a message is peeked at, and not yet released");
-    return spork__ring_get(&q->ring, sink, hands_of(q), &wait);
+    return spork__ring_get(&q->ring, sink, q->hands, &wait);
 }
 
 typedef struct bytes_sink {
@@ -515,7 +540,8 @@ static void *room_in_buffer(spork__ring_sink *sink, size_t size)
     return NULL;
 }
 
-spork_status spork_queue_get_bytes(spork_queue *q, void *buffer, size_t size, size_t *received, int timeout_ms)
+SPORK__LONG_WAY static spork_status check_and_get_bytes(spork_queue *q, void *buffer, size_t size,
+                                                        size_t *received, int timeout_ms)
 {
     static const char call[] = "spork_queue_get_bytes";
     bytes_sink b = {.sink = {.room = room_in_buffer}, .buffer = buffer, .size = size};
@@ -526,6 +552,16 @@ spork_status spork_queue_get_bytes(spork_queue *q, void *buffer, size_t size, si
     status = get_into(q, &b.sink, timeout_ms);
     if (received != NULL && (status == SPORK_OK || status == SPORK_TOO_SMALL)) *received = b.sink.size;
     return spork__in_call(status, call);
+}
+
+spork_status spork_queue_get_bytes(spork_queue *q, void *buffer, size_t size, size_t *received,
+                                   int timeout_ms)
+{
+    uint32_t me = at_a_glance(q);
+    if (me != 0 && (buffer != NULL || size == 0) &&
+        spork__ring_get_at_once(&q->ring, me, &q->rights, buffer, size, received, q->hands))
+        return SPORK_OK;
+    return check_and_get_bytes(q, buffer, size, received, timeout_ms);
 }
 
 typedef struct values_sink {
@@ -549,7 +585,7 @@ static spork_status get_values(spork_queue *q, spork_args **values, int timeout_
     v.sink.room = room_in_message;
     spork_status status = get_into(q, &v.sink, timeout_ms);
     if (status == SPORK_OK && (status = spork__values_decode(v.message.data, v.sink.size, &args)) != SPORK_OK)
-        spork__ring_done(hands_of(q)); /* it is taken: nobody else will say so */
+        spork__ring_done(q->hands); /* it is taken: nobody else will say so */
     if (status != SPORK_OK) {
         spork__message_drop(&v.message);
         return status;
@@ -579,9 +615,10 @@ size_t spork_queue_size(const spork_queue *q)
 static bool give_up(spork_queue *q, int roles)
 {
     spork__os_lock(SPORK__LOCK_OBJECTS);
-    bool has = (!(roles & SPORK_PUT) || q->puts) && (!(roles & SPORK_GET) || q->gets);
-    if (has && roles & SPORK_PUT) q->puts = false;
-    if (has && roles & SPORK_GET) q->gets = false;
+    bool has = (!(roles & SPORK_PUT) || q->rights.put) &&
+               (!(roles & SPORK_GET) || q->rights.get);
+    if (has && roles & SPORK_PUT) q->rights.put = false;
+    if (has && roles & SPORK_GET) q->rights.get = false;
     spork__os_unlock(SPORK__LOCK_OBJECTS);
     return has;
 }
@@ -626,7 +663,7 @@ spork_status spork_queue_task_done(spork_queue *q)
     static const char call[] = "spork_queue_task_done";
     spork_status status = check(q, 0, call); /* what was got is open also when the role was given up since */
     if (status != SPORK_OK) return status;
-    if (!spork__ring_done(hands_of(q)))
+    if (!spork__ring_done(q->hands))
         return spork__fail(SPORK_BAD_STATE, "%s: called more often than this process got a message", call);
     spork__bell_ring_late(&q->words->done_bell, &q->done_ear);
     return SPORK_OK;
@@ -743,7 +780,7 @@ spork_status spork_queue_release(spork_queue *q, spork_bytes message)
     if (!q->has_peeked || message.data != q->peeked.data)
         return spork__fail(SPORK_BAD_STATE, "%s: that is not the message that was peeked at", call);
     q->has_peeked = false;
-    spork__ring_release(&q->ring, &q->peeked, hands_of(q));
+    spork__ring_release(&q->ring, &q->peeked, q->hands);
     return SPORK_OK;
 }
 

@@ -12,7 +12,8 @@
  *
  * A lock is held for these steps only. Who finds no room, or no message, gives it back before it
  * waits, and an extent that it has filled, too: whoever waits can be stopped, frozen or cancelled for
- * ever at no cost to the others.
+ * ever at no cost to the others. How it waits before it sleeps is backoff.h's: in a flow each side
+ * lets the other get some way ahead, and so does who waits for a lock.
  *
  * A put wakes one of the sleepers, and who gets a message while there are more wakes the next one;
  * which of them gets it is open until one has the lock. So a large message could wait for room for
@@ -49,24 +50,31 @@
 
 #include <string.h>
 
+#include "backoff.h"
 #include "bell.h"
+#include "copy.h"
 #include "error.h"
 #include "fault.h"
+#include "hints.h"
 #include "lease.h"
 #include "robust.h"
-#include "spin.h"
 
-enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 2, COUNT_BITS = 28, ASK_MS = 20, PASS_MS = 200 };
+enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 3, COUNT_BITS = 28, ASK_MS = 20, PASS_MS = 200 };
 enum { STARVING_MS = 10, INSIDE_MS = 100 };
+/* How far the other gets ahead of who waits for messages, for room (or a quarter of the ring, if that
+ * is less), or for a lock, in messages of up to so many units. */
+enum { DATA_BATCH = 128, ROOM_BATCH = 4096, TURN_BATCH = 64, SMALL_UNITS = 16 };
 enum { INLINE = 1, EXTENT = 2, PAD = 3 };
 static const uint64_t count_mask = (UINT64_C(1) << COUNT_BITS) - 1, place_mask = (UINT64_C(1) << (64 - COUNT_BITS)) - 1;
 static const size_t smallest_ring = 4096, largest_ring = 4 << 20, grain = 65536;
 
+/* What the other side looks at has a cache line of its own: who looks takes it away, and the lock
+ * should not go with it. */
 typedef struct side {
     _Alignas(128) spork__robust lock;
-    _Atomic uint64_t index;
     _Atomic uint64_t seen; /* the other side's index, as it was once */
     spork__lease room, extents; /* the putting side's */
+    _Alignas(128) _Atomic uint64_t index;
 } side;
 
 struct spork__ring_words {
@@ -92,6 +100,14 @@ static uint64_t distance(uint64_t from, uint64_t to) { return (at_of(to) - at_of
 static uint32_t messages(uint64_t from, uint64_t to) { return (uint32_t)((to - from) & count_mask); }
 static uint64_t units_of(uint64_t size) { return (sizeof(record) + size + 7) / 8; }
 static uint64_t load(const _Atomic uint64_t *word_, memory_order order) { return atomic_load_explicit(word_, order); }
+
+/* How much work it is from one index to another: so many messages, but one of 1 KiB is as much as
+ * eight small ones. */
+static uint32_t progress(uint64_t from, uint64_t to)
+{
+    uint64_t many = messages(from, to), much = distance(from, to) / SMALL_UNITS;
+    return (uint32_t)(many > much ? many : much);
+}
 
 static record *record_at(const spork__ring *r, uint64_t at)
 {
@@ -237,20 +253,44 @@ static spork_status not_had(spork__ring *r, bool putting, int timeout_ms)
                        stopped ? ", and is stopped" : "");
 }
 
+typedef struct turn {
+    side *side;
+    uint64_t since;
+} turn;
+
+/* Takes the lock if it is free; tells how many messages have passed meanwhile. */
+static uint32_t is_our_turn(void *user)
+{
+    turn *t = user;
+    if (spork__robust_owner(&t->side->lock) != 0 || !spork__robust_try(&t->side->lock)) return 0;
+    return progress(t->since, load(&t->side->index, memory_order_relaxed)) + 1;
+}
+
+static bool gets_turn(spork__ring *r, bool putting)
+{
+    side *s = side_of(r, putting);
+    turn t = {s, load(&s->index, memory_order_relaxed)};
+    return spork__backoff_in_flow(&r->turns[putting], is_our_turn, &t, TURN_BATCH);
+}
+
 /* Who only looks waits INSIDE_MS, too: that somebody else is at it does not mean that the queue is
  * full, or empty. */
 static spork_status lock(spork__ring *r, bool putting, spork__deadline *d)
 {
     if (spork__planted(SPORK__BUG_RING_READS_UNLOCKED) && !putting) return SPORK_OK;
-    if (spork__robust_try(&side_of(r, putting)->lock)) return SPORK_OK;
+    if (spork__robust_try(&side_of(r, putting)->lock) || gets_turn(r, putting)) return SPORK_OK;
     int left = spork__deadline_left(d);
     spork_status status = lock_within(r, putting, left >= 0 && left < INSIDE_MS ? INSIDE_MS : left);
     return status == SPORK_TIMEOUT ? not_had(r, putting, d->timeout_ms) : status;
 }
 
+static void unlock_as(spork__ring *r, bool putting, uint32_t me)
+{
+    spork__robust_release_as(&side_of(r, putting)->lock, lock_berth(r, putting), me);
+}
 static void unlock(spork__ring *r, bool putting)
 {
-    spork__robust_release(&side_of(r, putting)->lock, lock_berth(r, putting));
+    unlock_as(r, putting, spork__tree_self_at_a_glance());
 }
 
 /* For who waits for something else than that lock. */
@@ -374,6 +414,17 @@ static void renew(spork__ring *r, spork__ring_wait *wait)
     if (wait->tenant != 0) spork__lease_claim(&r->words->put.room, &wait->tenant);
 }
 
+/* Under the lock: who closes waits until nobody has it. */
+static bool may_put(const spork__ring_rights *rights)
+{
+    return atomic_load_explicit(&rights->put, memory_order_relaxed) &&
+           atomic_load_explicit(rights->closed, memory_order_relaxed) == 0;
+}
+static bool may_get(const spork__ring_rights *rights)
+{
+    return atomic_load_explicit(&rights->get, memory_order_relaxed);
+}
+
 /* Without the lock: as it was a moment ago. The getting index comes first, which never passes the
  * other. A distance that cannot be is damage, or two moments: who has the lock will know. */
 static bool has_room(spork__ring *r, void *user)
@@ -395,18 +446,37 @@ static bool finds_room(spork__ring *r, need *n)
         atomic_store_explicit(&s->seen, other, memory_order_relaxed);
         if (!fits(r, n, other)) return false;
     }
-    return !spork__lease_is_anothers(&s->room, n->wait->tenant);
+    return !spork__lease_is_anothers(&s->room, n->wait != NULL ? n->wait->tenant : 0);
 }
 
-/* When a ring of many messages is full, its getters are at work. Who sleeps until there is room for one is woken by the next get, is
- * full again a moment later, and so on: a system call for each message, and both sides at the same few cache lines. In a nap hundreds are
- * got. */
-enum { MANY = 64 };
+typedef struct opening {
+    spork__ring *ring;
+    need *need;
+    uint64_t since;
+} opening;
+
+static uint32_t messages_got(void *user)
+{
+    opening *o = user;
+    if (!has_room(o->ring, o->need)) return 0;
+    return progress(o->since, load(&o->ring->words->get.index, memory_order_relaxed)) + 1;
+}
+
+/* When a ring is full, its getters are at work. Who sleeps until there is room for one message is
+ * woken by the next get, is full again a moment later, and so on: a system call for each, and both
+ * sides at the same few cache lines. So it lets a quarter of the ring be got. */
+static bool opens_soon(spork__ring *r, need *n)
+{
+    opening o = {r, n, load(&r->words->get.index, memory_order_relaxed)};
+    uint32_t batch = progress(o.since, load(&r->words->put.index, memory_order_relaxed)) / 4;
+    return spork__backoff_in_flow(&r->waits[true], messages_got, &o,
+                                  batch < ROOM_BATCH ? batch : ROOM_BATCH);
+}
 
 static spork_status wait_for_room(spork__ring *r, need *n)
 {
     spork__ring_wait *wait = n->wait;
-    if (spork__ring_count(r) >= MANY && wait->deadline.timeout_ms != 0) spork__os_nap();
+    if (wait->deadline.timeout_ms != 0 && n->begin == 0 && opens_soon(r, n)) return SPORK_OK;
     for (;;) {
         if (starves(&n->begin)) spork__lease_claim(&r->words->put.room, &wait->tenant);
         if (has_room(r, n)) return SPORK_OK;
@@ -433,17 +503,22 @@ static void move_put_index(spork__ring *r, uint64_t at)
     spork__at(SPORK__AT_RING_PUT_COMMITTED);
 }
 
-/* Who has just put something and now gets is likely in a dialogue, and its answer near: worth a look before a sleep. Who only gets does better
- * asleep: a backlog forms, and both sides work on lines of their own. The same with who only puts. */
+/* Who has just put something and now gets is likely in a dialogue, and its answer the next thing
+ * that happens: it looks at once. Who only gets does better if a backlog forms first, so that both
+ * sides work on lines of their own. */
 static _Thread_local bool in_dialogue;
 
-static void finish_put(spork__ring *r, const spork__ring_wait *wait)
+static void finish_put_as(spork__ring *r, const spork__ring_wait *wait, uint32_t me)
 {
     in_dialogue = true;
-    unlock(r, true);
+    unlock_as(r, true, me);
     spork__at(SPORK__AT_RING_PUT_UNLOCKED);
     spork__bell_ring_one_late(&r->words->data_bell, ear_of(r, false));
     if (wait != NULL) end_lease(r, &r->words->put.room, wait);
+}
+static void finish_put(spork__ring *r, const spork__ring_wait *wait)
+{
+    finish_put_as(r, wait, spork__tree_self_at_a_glance());
 }
 
 /* With the lock held, and *at where the record goes, unless there is no room yet: then *full. */
@@ -478,19 +553,46 @@ static spork_status lock_and_find_room(spork__ring *r, uint64_t units, spork__ri
     return status;
 }
 
-static spork_status put_inline(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
+/* Under the lock. */
+static void write_inline(spork__ring *r, uint64_t at, uint64_t units, const void *data, size_t size)
 {
-    uint64_t at, units = units_of(size);
-    spork_status status = lock_and_find_room(r, units, wait, &at);
-    if (status != SPORK_OK) return status;
     record *to = record_at(r, at);
     *to = (record){(uint32_t)size, INLINE};
     if (spork__planted(SPORK__BUG_RING_COMMITS_FIRST)) {
         move_put_index(r, at + units);
         spork__os_sleep(1);
     }
-    if (size > 0) memcpy(to + 1, data, size);
+    spork__copy(to + 1, data, size);
     if (!spork__planted(SPORK__BUG_RING_COMMITS_FIRST)) move_put_index(r, at + units);
+}
+
+static bool goes_inline(const spork__ring *r, size_t size) { return size <= r->units * 8 / 4; }
+
+SPORK__SHORT_WAY bool spork__ring_put_at_once(spork__ring *r, uint32_t me,
+                                              const spork__ring_rights *rights, const void *data,
+                                              size_t size)
+{
+    need n = {.units = units_of(size)};
+    if (!goes_inline(r, size) || size > r->largest ||
+        !spork__robust_try_as(&r->words->put.lock, me))
+        return false;
+    spork__at(SPORK__AT_RING_PUT_LOCKED);
+    bool can = finds_room(r, &n) && may_put(rights);
+    if (can)
+        write_inline(r, place_for(r, &n), n.units, data, size);
+    else
+        unlock_as(r, true, me);
+    if (can) finish_put_as(r, NULL, me);
+    return can;
+}
+
+static spork_status put_inline(spork__ring *r, const void *data, size_t size,
+                               spork__ring_wait *wait)
+{
+    uint64_t at, units = units_of(size);
+    spork_status status = lock_and_find_room(r, units, wait, &at);
+    if (status != SPORK_OK) return status;
+    write_inline(r, at, units, data, size);
     finish_put(r, wait);
     return SPORK_OK;
 }
@@ -569,7 +671,7 @@ static spork_status fill_extent(spork__ring *r, uint32_t extent, const unsigned 
     if (to == NULL || room < size) return damaged();
     for (size_t done = 0, piece; done < size; done += piece) {
         piece = size - done < PIECE ? size - done : PIECE;
-        memcpy(to + done, data + done, piece);
+        spork__copy(to + done, data + done, piece);
         renew(r, wait);
     }
     return SPORK_OK;
@@ -614,8 +716,6 @@ spork_status spork__ring_fits(const spork__ring *r, size_t size)
                        size, (unsigned long long)r->largest);
 }
 
-static bool goes_inline(const spork__ring *r, size_t size) { return size <= r->units * 8 / 4; }
-
 spork_status spork__ring_put(spork__ring *r, const void *data, size_t size, spork__ring_wait *wait)
 {
     spork_status fits = spork__ring_fits(r, size);
@@ -632,6 +732,15 @@ static bool has_message(spork__ring *r, void *user)
     return spork__ring_count(r) != 0;
 }
 
+/* Without the lock, and without a look at the other side's words while there are messages that have
+ * been seen. */
+static bool seems_empty(spork__ring *r)
+{
+    const side *s = &r->words->get;
+    uint64_t index = load(&s->index, memory_order_relaxed);
+    return messages(index, load(&s->seen, memory_order_relaxed)) == 0 && !has_message(r, NULL);
+}
+
 /* Under the lock. */
 static bool finds_message(spork__ring *r)
 {
@@ -643,11 +752,23 @@ static bool finds_message(spork__ring *r)
     return messages(index, other) != 0;
 }
 
+static uint32_t messages_there(void *ring)
+{
+    spork__ring *r = ring;
+    uint64_t got = load(&r->words->get.index, memory_order_acquire);
+    return progress(got, load(&r->words->put.index, memory_order_acquire));
+}
+
+static bool comes_soon(spork__ring *r)
+{
+    spork__backoff *b = &r->waits[false];
+    return in_dialogue ? spork__backoff_for_answer(b, messages_there, r, 1)
+                       : spork__backoff_in_flow(b, messages_there, r, DATA_BATCH);
+}
+
 static spork_status wait_for_message(spork__ring *r, spork__ring_wait *wait)
 {
-    uint64_t put;
-    if (in_dialogue && wait->deadline.timeout_ms != 0 && spork__ring_is_empty(r, &put))
-        spork__spin_while(&r->words->put.index, put);
+    if (wait->deadline.timeout_ms != 0 && comes_soon(r)) return SPORK_OK;
     while (!has_message(r, NULL)) {
         spork_status status = sleep_once(r, false, has_message, NULL, wait);
         if (status == SPORK_CLOSED) return closed(false);
@@ -755,17 +876,21 @@ bool spork__ring_done(spork__ring_hands *hands)
 }
 
 /* Gives up the lock, and the extent, if there is one, after `copy` bytes of it were copied. */
-static void finish_get_with(spork__ring *r, uint32_t extent, void *to, const void *from, size_t copy)
+static void finish_get_with(spork__ring *r, uint32_t me, uint32_t extent, void *to,
+                            const void *from, size_t copy)
 {
-    unlock(r, false);
+    unlock_as(r, false, me);
     spork__at(SPORK__AT_RING_GET_UNLOCKED);
     pass_on(r);
-    if (copy > 0) memcpy(to, from, copy);
-    if (extent != SPORK__ARENA_NONE) spork__arena_free(&r->arena, extent, spork__tree_self());
+    spork__copy(to, from, copy);
+    if (extent != SPORK__ARENA_NONE) spork__arena_free(&r->arena, extent, me);
     spork__bell_ring_late(&r->words->room_bell, ear_of(r, true));
 }
 
-static void finish_get(spork__ring *r, uint32_t extent) { finish_get_with(r, extent, NULL, NULL, 0); }
+static void finish_get(spork__ring *r, uint32_t extent)
+{
+    finish_get_with(r, spork__tree_self(), extent, NULL, NULL, 0);
+}
 
 /* Under the lock. SPORK_TIMEOUT: there is none yet. */
 static spork_status find_message(spork__ring *r, const spork__ring_wait *wait, const record **rec,
@@ -781,8 +906,8 @@ static spork_status find_message(spork__ring *r, const spork__ring_wait *wait, c
 static spork_status lock_and_find_message(spork__ring *r, spork__ring_wait *wait, const record **rec, uint64_t *next,
                                           size_t *size, uint32_t *extent)
 {
-    spork_status status;
-    while ((status = lock(r, false, &wait->deadline)) == SPORK_OK) {
+    spork_status status = seems_empty(r) ? wait_for_message(r, wait) : SPORK_OK;
+    while (status == SPORK_OK && (status = lock(r, false, &wait->deadline)) == SPORK_OK) {
         spork__at(SPORK__AT_RING_GET_LOCKED);
         if ((status = find_message(r, wait, rec, next, size, extent)) == SPORK_OK) return SPORK_OK;
         unlock(r, false);
@@ -806,8 +931,34 @@ static spork_status get_extent(spork__ring *r, uint32_t extent, uint64_t next, s
     move_get_index(r, next, hands);
     spork__arena_hand(&r->arena, extent, SPORK__ARENA_NOBODY, spork__tree_self());
     spork__at(SPORK__AT_RING_GET_HANDED);
-    finish_get_with(r, extent, sink->data, from, sink->size);
+    finish_get_with(r, spork__tree_self(), extent, sink->data, from, sink->size);
     return SPORK_OK;
+}
+
+SPORK__SHORT_WAY bool spork__ring_get_at_once(spork__ring *r, uint32_t me,
+                                              const spork__ring_rights *rights, void *to,
+                                              size_t room, size_t *received,
+                                              spork__ring_hands *hands)
+{
+    uint64_t next;
+    uint32_t extent;
+    size_t size;
+    const record *rec;
+    if (spork__planted(SPORK__BUG_RING_READS_UNLOCKED) || seems_empty(r) ||
+        !spork__robust_try_as(&r->words->get.lock, me))
+        return false;
+    spork__at(SPORK__AT_RING_GET_LOCKED);
+    if (!finds_message(r) || !may_get(rights) ||
+        (rec = next_record(r, &next, &size, &extent)) == NULL || extent != SPORK__ARENA_NONE ||
+        size > room) {
+        unlock_as(r, false, me);
+        return false;
+    }
+    spork__copy(to, rec + 1, size);
+    move_get_index(r, next, hands);
+    finish_get_with(r, me, SPORK__ARENA_NONE, NULL, NULL, 0);
+    if (received != NULL) *received = size;
+    return true;
 }
 
 spork_status spork__ring_get(spork__ring *r, spork__ring_sink *sink, spork__ring_hands *hands, spork__ring_wait *wait)
@@ -822,7 +973,7 @@ spork_status spork__ring_get(spork__ring *r, spork__ring_sink *sink, spork__ring
         return sink->status;
     }
     if (extent != SPORK__ARENA_NONE) return get_extent(r, extent, next, sink, hands);
-    if (sink->size > 0) memcpy(sink->data, rec + 1, sink->size);
+    spork__copy(sink->data, rec + 1, sink->size);
     move_get_index(r, next, hands);
     finish_get(r, SPORK__ARENA_NONE);
     return SPORK_OK;

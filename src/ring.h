@@ -5,6 +5,7 @@
 #define SPORK_RING_H
 
 #include "arena.h"
+#include "backoff.h"
 #include "bell.h"
 #include "deadline.h"
 #include "platform.h"
@@ -33,6 +34,7 @@ typedef struct spork__ring {
     /* Its user's, or NULL: under the getting side's lock, which was taken over from a dead process; nobody has got anything since. */
     void (*getter_died)(void *user);
     void *user;
+    spork__backoff waits[2], turns[2]; /* of getting, and of putting */
     uint64_t asked_at; /* atomic: when somebody who only looks last asked whether the other side is deserted */
 } spork__ring;
 
@@ -96,6 +98,25 @@ typedef struct spork__ring_sink {
 } spork__ring_sink;
 spork_status spork__ring_get(spork__ring *ring, spork__ring_sink *sink, spork__ring_hands *hands,
                              spork__ring_wait *wait);
+
+#ifndef __cplusplus
+
+#include <stdatomic.h>
+
+/* What a process may do with a ring, for the calls below. */
+typedef struct spork__ring_rights {
+    atomic_bool get, put;
+    const _Atomic uint32_t *closed; /* not 0: nobody puts any more */
+} spork__ring_rights;
+/* The short way, for a message of the ring itself, if there is nothing to wait for, to mend, or to
+ * explain, which is nearly always so. `me`: spork__tree_self_at_a_glance(). False: nothing was done,
+ * and the other way is to be taken. */
+bool spork__ring_put_at_once(spork__ring *ring, uint32_t me, const spork__ring_rights *rights,
+                             const void *data, size_t size);
+bool spork__ring_get_at_once(spork__ring *ring, uint32_t me, const spork__ring_rights *rights,
+                             void *to, size_t room, size_t *received, spork__ring_hands *hands);
+
+#endif
 
 /* Without a copy, on a side that has one user only: its lock is held from the one call to the other. */
 typedef struct spork__ring_loan {

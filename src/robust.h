@@ -22,15 +22,20 @@ typedef struct spork__robust {
 spork_status spork__robust_acquire_slowly(spork__robust *lock, spork_native berth, int timeout_ms);
 spork_status spork__robust_release_slowly(spork__robust *lock, spork_native berth);
 
-/* Takes it if it is free. */
-static inline bool spork__robust_try(spork__robust *lock)
+/* Takes it if it is free. `me`: this process, of spork__tree_self_at_a_glance(); 0: not known yet,
+ * and nothing is taken. */
+static inline bool spork__robust_try_as(spork__robust *lock, uint32_t me)
 {
-    uint32_t none = 0, me = spork__tree_self_at_a_glance();
+    uint32_t none = 0;
     if (me == 0 ||
         !atomic_compare_exchange_strong_explicit(&lock->word, &none, me, memory_order_acq_rel, memory_order_relaxed))
         return false;
     spork__at(SPORK__AT_ROBUST_TAKEN);
     return true;
+}
+static inline bool spork__robust_try(spork__robust *lock)
+{
+    return spork__robust_try_as(lock, spork__tree_self_at_a_glance());
 }
 
 /* SPORK_OK: held. SPORK_OWNER_DIED: held too, taken over from a dead owner, who may have left what it protects half done.
@@ -42,15 +47,19 @@ static inline spork_status spork__robust_acquire(spork__robust *lock, spork_nati
 }
 
 /* SPORK_NOT_OWNER: this process does not hold it, and nothing was changed. */
-static inline spork_status spork__robust_release(spork__robust *lock, spork_native berth)
+static inline spork_status spork__robust_release_as(spork__robust *lock, spork_native berth,
+                                                    uint32_t me)
 {
-    uint32_t me = spork__tree_self_at_a_glance();
     spork__at(SPORK__AT_ROBUST_RELEASING);
     if (me == 0 ||
         !atomic_compare_exchange_strong_explicit(&lock->word, &me, 0, memory_order_release, memory_order_relaxed))
         return spork__robust_release_slowly(lock, berth);
     spork__at(SPORK__AT_ROBUST_RELEASED);
     return SPORK_OK;
+}
+static inline spork_status spork__robust_release(spork__robust *lock, spork_native berth)
+{
+    return spork__robust_release_as(lock, berth, spork__tree_self_at_a_glance());
 }
 
 /* The participant that has it; 0: none. */

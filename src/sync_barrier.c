@@ -11,9 +11,9 @@
  *     a line changed, `arrived` not    the word is taken over, and they are counted anew
  *     the round over, nobody woken     each sleeper looks by itself within its bound
  *     in the action                    all have arrived, and the round goes on: its line is a dead one's, as above */
+#include "backoff.h"
 #include "deadline.h"
 #include "error.h"
-#include "spin.h"
 #include "sync.h"
 
 enum { LOOK_EVERY_MS = 100, INSIDE_MS = 50 };
@@ -212,10 +212,12 @@ static bool withdraw(spork__sync *s, uint32_t me, uint64_t round, uint32_t numbe
     return can;
 }
 
+static spork__backoff backoff;
+
 static spork_status sleep_until_over(spork__sync *s, uint32_t me, uint64_t round, uint32_t number, spork__deadline *d)
 {
     words *w = words_of(s);
-    spork__spin_while(&w->round, round);
+    spork__backoff_while(&backoff, &w->round, round);
     while (!is_over(w, round)) {
         int left = spork__deadline_left(d);
         if (left == 0 && withdraw(s, me, round, number))

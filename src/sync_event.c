@@ -1,7 +1,7 @@
 /* Event: one word, `set` in bit 0, above it how often it was set. Who waits goes on when it is set, or was since it came. */
+#include "backoff.h"
 #include "deadline.h"
 #include "error.h"
-#include "spin.h"
 #include "sync.h"
 #include "waitable.h"
 
@@ -70,6 +70,8 @@ static bool was_set(const spork_event *e, uint64_t since)
     return (now & 1) != 0 || now >> 1 != since >> 1;
 }
 
+static spork__backoff backoff;
+
 spork_status spork_event_wait(spork_event *e, int timeout_ms)
 {
     static const char call[] = "spork_event_wait";
@@ -78,7 +80,7 @@ spork_status spork_event_wait(spork_event *e, int timeout_ms)
     if (status != SPORK_OK) return status;
     uint64_t since = state_of(e);
     if (since & 1) return SPORK_OK;
-    if (timeout_ms != 0) spork__spin_while(&words_of(e)->state, since);
+    if (timeout_ms != 0) spork__backoff_while(&backoff, &words_of(e)->state, since);
     while (!was_set(e, since)) {
         int left = spork__deadline_left(&d);
         if (left == 0) return spork__fail(SPORK_TIMEOUT, "%s: not set within %d ms", call, timeout_ms);

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "copy.h"
 #include "error.h"
 #include "platform.h"
 
@@ -213,7 +214,7 @@ spork_status spork__values_encode_with(const spork_args *args, const spork__parc
         if ((status = measure_message(args, i, parcels, &entries[i], &data, &bytes)) != SPORK_OK) return status;
         if (padded(bytes) > (uint64_t)(end - at))
             return spork__fail(SPORK_INVALID, "argument %u changed while it was sent", i + 1);
-        if (bytes > 0) memcpy(at, data, (size_t)bytes);
+        spork__copy(at, data, (size_t)bytes);
         memset(at + bytes, 0, (size_t)(padded(bytes) - bytes));
         if (entries[i].kind == SPORK__KIND_TEXT) at[bytes - 1] = 0;
         at += padded(bytes);
@@ -325,7 +326,7 @@ spork_status spork__values_copy(const spork_args *args, spork_args **copy)
             status = spork__fail(SPORK_INVALID, "argument %u changed while it was copied", i + 1);
             break;
         }
-        if (size > 0) memcpy(at, data, (size_t)size);
+        spork__copy(at, data, (size_t)size);
         if (item->kind == SPORK__KIND_TEXT) at[size - 1] = 0;
         item->as.p = at;
         item->count = count;
@@ -447,7 +448,7 @@ static spork_status unpack_elements(unsigned number, const spork_item *item, con
         return spork__fail(SPORK_INVALID, "spork_unpack: there is no variable for the length of argument %u", number);
     if (!store) return SPORK_OK;
     if (slot->kind == SPORK__KIND_STRUCT)
-        memcpy(slot->to, item->as.p, item->unit);
+        spork__copy(slot->to, item->as.p, item->unit);
     else {
         memcpy(slot->to, &item->as.p, sizeof item->as.p);
         *slot->count = (size_t)item->count;

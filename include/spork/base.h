@@ -179,6 +179,22 @@ typedef void (*spork_log_fn)(spork_log_level level, const char *process, int pid
  */
 SPORK_API void spork_set_log(spork_log_level level, spork_log_fn fn, void *user);
 
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+/**
+ * How long a wait in a queue, an event, a barrier or a pool may look again and again before it
+ * sleeps, in microseconds. A wake-up costs two processes some 10 to 50 us, so a moment of looking
+ * saves both sides much, where it has paid lately: who waits for what comes seldom sleeps at once,
+ * and nobody who is idle keeps a CPU busy.
+ *
+ * 20 unless the environment's SPORK_SPIN_US says otherwise; at most 1 000; 0: none, for those who
+ * count watts, or share their CPUs with others. Less than 0: the environment's again. With one CPU
+ * nobody looks whatever is set.
+ *
+ * It is this process' own, and that of the children that it forks. Thread-safe.
+ */
+SPORK_API void spork_set_spin(int microseconds);
+
 /* ---- about this library, this process, this machine ------------------------------------------------------------ */
 
 /** The library's version, "0.1.0". Compare with SPORK_VERSION_NUMBER by spork_version_number(). */

@@ -28,6 +28,12 @@
  * is just at it is waited for also by who only looks, for 0.1 s at most. What has found no room for
  * 10 ms is put next: small messages keep no large one out.
  *
+ * ## What waiting costs
+ * Who finds no message, or no room, looks again for a moment where that has paid lately
+ * (spork_set_spin), and then sleeps. Nobody who is idle keeps a CPU busy: a second in get costs
+ * some 1 ms of it. In a flow both sides let the other get ahead before they look, so a message may
+ * be some microseconds older than it need be; a request's answer is looked for at once.
+ *
  * ## How much fits
  * `max_messages` at once, and about `capacity` bytes, which is also the largest message. Small messages lie in a ring of that size
  * (rounded up to a power of two, 4 KiB at least and 4 MiB at most), each with 8 bytes more and rounded up to 8; those of more than a

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../alloc.h"
+#include "../copy.h"
 #include "../error.h"
 #include "../fault.h"
 #include "../robust.h"
@@ -204,7 +205,7 @@ static spork_status write_args(local *l, spork__job *job)
     job->where = place.where;
     job->extent = place.extent;
     if (job->bytes != NULL)
-        memcpy(room, job->bytes, job->size);
+        spork__copy(room, job->bytes, job->size);
     else
         status = spork__values_encode(pack.values, room, job->size);
     return status;
@@ -389,7 +390,7 @@ static spork_status copy_out(spork__result *r, const void *from, size_t size)
         r->size = strlen(r->bytes) + 1;
         return r->status = SPORK_NO_MEMORY;
     }
-    memcpy(to, from, size);
+    spork__copy(to, from, size);
     r->bytes = to;
     r->size = size;
     return SPORK_OK;
@@ -632,7 +633,7 @@ static spork_status fill_run(local *l, spork__run *run, spork__crew_run *r)
     memset(r, 0, sizeof *r);
     spork_status status = take_bytes(l, in + out + 1, &run->extents[RUN_ITEMS], &data, &r->in);
     if (status != SPORK_OK) return status;
-    if (p->in_size > 0) memcpy(data, p->in, p->in_size * p->count);
+    spork__copy(data, p->in, p->in_size * p->count);
     r->out = r->in + in;
     run->out = (unsigned char *)data + in;
     if ((status = take_bytes(l, p->count, &run->extents[RUN_MARKS], &data, &r->marks)) != SPORK_OK) return status;
@@ -641,7 +642,7 @@ static spork_status fill_run(local *l, spork__run *run, spork__crew_run *r)
     if (p->context_size > 0) {
         status = take_bytes(l, p->context_size, &run->extents[RUN_CONTEXT], &data, &r->context);
         if (status != SPORK_OK) return status;
-        memcpy(data, p->context, p->context_size);
+        spork__copy(data, p->context, p->context_size);
         r->context_size = p->context_size;
     }
     r->in_size = p->in_size;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../alloc.h"
+#include "../copy.h"
 #include "../deadline.h"
 #include "../error.h"
 #include "../trace.h"
@@ -328,7 +329,8 @@ static spork_status collect(const map *m, void *out, const spork_map_options *o)
         ended += mark_of(m, i) != SPORK__ITEM_PENDING || text != NULL;
         if (status == SPORK_OK) {
             if (p->out_size > 0)
-                memcpy((char *)out + i * p->out_size, (const char *)m->run.out + i * p->out_size, p->out_size);
+                spork__copy((char *)out + i * p->out_size,
+                            (const char *)m->run.out + i * p->out_size, p->out_size);
             continue;
         }
         if (failed++ > 0) continue;

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "../alloc.h"
+#include "../backoff.h"
 #include "../bootstrap.h"
 #include "../error.h"
 #include "../log.h"
 #include "../shutdown.h"
-#include "../spin.h"
 #include "../trace.h"
 #include "../tree.h"
 #include "front.h"
@@ -147,11 +147,13 @@ typedef struct wish {
     void *user;
 } wish;
 
-static bool something_came(void *user)
+static uint32_t something_came(void *user)
 {
     const wish *w = user;
     return w->pool->executor->kind->any(w->pool->executor) || w->ready(w->user);
 }
+
+static spork__backoff backoff;
 
 bool spork__pool_wait(spork_pool *pool, bool (*ready)(void *user), void *user, spork__deadline *d)
 {
@@ -166,7 +168,7 @@ bool spork__pool_wait(spork_pool *pool, bool (*ready)(void *user), void *user, s
     for (bool look = false; !fine; look = !atomic_load(&pool->sleeps)) {
         spork__pool_take(pool, look); /* at workers only if the keeper does not: it is in a callback */
         if ((fine = ready(user))) break;
-        spork__spin_until(something_came, &w, pool->workers);
+        spork__backoff_for_answer(&backoff, something_came, &w, pool->workers);
         if (something_came(&w)) continue;
         uint32_t ticket = spork__bell_announce(pool->executor->bell);
         if (something_came(&w)) continue;

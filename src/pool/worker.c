@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "../alloc.h"
+#include "../backoff.h"
 #include "../deadline.h"
 #include "../error.h"
-#include "../spin.h"
 #include "../tree.h"
 #include "../value.h"
 #include "crew.h"
@@ -532,7 +532,7 @@ static void work_on(worker *w)
 
 /* ---- a worker's life ---- */
 
-static bool there_may_be_one(void *user)
+static uint32_t there_may_be_one(void *user)
 {
     const spork__crew_words *words = user;
     return atomic_load_explicit(&words->head, memory_order_relaxed) !=
@@ -548,6 +548,8 @@ static void pass_on(const worker *w)
         spork__bell_ring_one(&words->ready, &w->crew->ready);
 }
 
+static spork__backoff backoff; /* the threads of a pool share it */
+
 static void serve(worker *w)
 {
     spork__crew_words *words = words_of(w);
@@ -559,7 +561,7 @@ static void serve(worker *w)
             continue;
         }
         if (atomic_load_explicit(&words->closing, memory_order_acquire) != 0) break;
-        spork__spin_until(there_may_be_one, words, w->crew->worker_count);
+        spork__backoff_for_answer(&backoff, there_may_be_one, words, w->crew->worker_count);
         if (there_may_be_one(words)) continue;
         uint32_t ticket = spork__bell_announce(&words->ready);
         if (there_may_be_one(words)) continue;
