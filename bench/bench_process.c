@@ -412,8 +412,8 @@ static void peer_rows(void)
         printf("No rows beside Python: there is no python3 that runs peer_process.py\n");
         return;
     }
-    printf("Python %s: fork %.1f, forkserver %.1f, spawn %.1f us\n", version, peers[0].median, peers[1].median,
-           peers[2].median);
+    printf("Python %s: fork %.1f, forkserver %.1f, spawn %.1f us\n", version,
+           peers[0].figures.median, peers[1].figures.median, peers[2].figures.median);
     bench_report("process fork beside Python", &by_fork, &peers[0]);
     bench_report("process forkserver beside Python", &by_forkserver, &peers[1]);
     bench_report("process spawn beside Python", &by_spawn, &peers[2]);

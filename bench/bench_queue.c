@@ -1,4 +1,4 @@
-/* Throughput and latency of the queue, beside a bare ring and the peers that are installed. */
+/* Throughput and latency of the queue, beside bare rings and the peers that are installed. */
 #define _GNU_SOURCE
 #include "harness.h"
 
@@ -6,224 +6,147 @@
 
 #ifdef __linux__
 
-#include <stdatomic.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <spork/spork.h>
 
-#include "transports.h"
+#include "rates.h"
+#include "trips.h"
 
-enum { LARGEST = 1 << 20, SIDES = 2 };
-static const double seconds = 0.12;
+/* ---- one benchmark for each size and shape ---- */
 
-/* What the processes of one round share. */
-static struct control {
-    _Atomic int ready;
-    _Atomic bool go;
-    _Alignas(128) _Atomic uint64_t got[SIDES];
-    _Atomic int64_t end_us[SIDES];
-} * control;
-static char *buffer;
-static double cpu_ns_per_message; /* of the last round */
+enum { SPORK, LOOP, BARE, BOOST, ZMQ, MQ, RATES, SPORK_CPU = RATES, LOOP_CPU, CASES };
 
-static void wait_for_go(void)
+typedef struct match {
+    const char *name;
+    size_t size;
+    shape shape;
+    bench_case cases[CASES]; /* those that take part have a name */
+    throughput last_spork, last_loop;
+} match;
+
+static match *now; /* whose turn it is: a case's function takes nothing */
+
+static bool is_large(const match *m) { return m->size >= 65536; }
+static const char *unit_of(const match *m) { return is_large(m) ? "k/s" : "M/s"; }
+static double measured(const transport *t, throughput *last)
 {
-    atomic_fetch_add(&control->ready, 1);
-    while (!atomic_load(&control->go)) spork_sleep(1);
+    *last = rate_of(t, now->size, now->shape);
+    return is_large(now) ? last->messages * 1000 : last->messages;
 }
 
-static void produce(const transport *t, size_t size)
+static double rate_spork(void) { return measured(&spork_transport, &now->last_spork); }
+/* The best of the three, of each round anew. */
+static double rate_loop(void)
 {
-    memset(buffer, 1, size);
-    wait_for_go();
-    double end = spork_time() + seconds;
-    for (uint64_t n = 0;; n++) {
-        t->put(buffer, size);
-        if ((size > 4096 || n % 64 == 0) && spork_time() >= end) break;
+    double best = 0;
+    for (int i = 0; i < LOOPS; i++) {
+        throughput last;
+        double rate = measured(&loop_transports[i], &last);
+        if (rate <= best) continue;
+        best = rate;
+        now->last_loop = last;
     }
-    if (t->leave != NULL) t->leave();
+    return best;
 }
-
-/* Until a message that begins with zero. */
-static void consume(const transport *t, size_t size, int index)
-{
-    uint64_t count = 0;
-    wait_for_go();
-    while (t->get(buffer, size) == size && buffer[0] != 0) count++;
-    atomic_store(&control->end_us[index], (int64_t)(spork_time() * 1e6));
-    atomic_store(&control->got[index], count);
-    if (t->leave != NULL) t->leave();
-}
-
-static double cpu_us(int whose)
-{
-    struct rusage used;
-    getrusage(whose, &used);
-    return ((double)used.ru_utime.tv_sec + (double)used.ru_stime.tv_sec) * 1e6 + (double)used.ru_utime.tv_usec +
-           (double)used.ru_stime.tv_usec;
-}
-
-/* Millions of messages a second; < 0: this transport cannot. */
-static double throughput(const transport *t, size_t size, int sides)
-{
-    pid_t producers[SIDES], consumers[SIDES];
-    if (!t->open(size)) return -1;
-    memset(control, 0, sizeof *control);
-    double cpu = cpu_us(RUSAGE_CHILDREN);
-    fflush(NULL);
-    for (int i = 0; i < sides; i++) {
-        if ((consumers[i] = fork()) == 0) consume(t, size, i), _exit(0);
-        if ((producers[i] = fork()) == 0) produce(t, size), _exit(0);
+#define RATE(function, transport)                                                                  \
+    static double function(void)                                                                   \
+    {                                                                                              \
+        throughput last;                                                                           \
+        return measured(&transport, &last);                                                        \
     }
-    while (atomic_load(&control->ready) < 2 * sides) spork_sleep(1);
-    double begin = spork_time(), last = begin;
-    atomic_store(&control->go, true);
-    for (int i = 0; i < sides; i++) waitpid(producers[i], NULL, 0);
-    memset(buffer, 0, size);
-    for (int i = 0; i < sides; i++) t->put(buffer, size);
-    uint64_t got = 0;
-    for (int i = 0; i < sides; i++) {
-        waitpid(consumers[i], NULL, 0);
-        got += atomic_load(&control->got[i]);
-        double end = (double)atomic_load(&control->end_us[i]) / 1e6;
-        if (end > last) last = end;
-    }
-    t->close();
-    cpu_ns_per_message = got > 0 ? (cpu_us(RUSAGE_CHILDREN) - cpu) * 1000 / (double)got : 0;
-    return (double)got / (last - begin) / 1e6;
-}
-
-#define THROUGHPUT(name, transport, size, sides)                                                                       \
-    static double name(void) { return throughput(&transport, size, sides); }
-THROUGHPUT(spork_64, spork_transport, 64, 1)
-THROUGHPUT(bare_64, bare_transport, 64, 1)
-THROUGHPUT(mq_64, mq_transport, 64, 1)
-THROUGHPUT(spork_64_2, spork_transport, 64, 2)
-THROUGHPUT(bare_64_2, bare_transport, 64, 2)
-THROUGHPUT(spork_1k, spork_transport, 1024, 1)
-THROUGHPUT(bare_1k, bare_transport, 1024, 1)
-THROUGHPUT(spork_64k, spork_transport, 65536, 1)
-THROUGHPUT(bare_64k, bare_transport, 65536, 1)
-THROUGHPUT(spork_1m, spork_transport, LARGEST, 1)
-THROUGHPUT(bare_1m, bare_transport, LARGEST, 1)
+RATE(rate_bare, bare_transport)
+RATE(rate_mq, mq_transport)
 #ifdef BENCH_BOOST
-THROUGHPUT(boost_64, boost_transport, 64, 1)
-THROUGHPUT(boost_64_2, boost_transport, 64, 2)
-THROUGHPUT(boost_1k, boost_transport, 1024, 1)
-THROUGHPUT(boost_64k, boost_transport, 65536, 1)
-THROUGHPUT(boost_1m, boost_transport, LARGEST, 1)
+RATE(rate_boost, boost_transport)
 #endif
 #ifdef BENCH_ZMQ
-THROUGHPUT(zmq_64, zmq_transport, 64, 1)
-THROUGHPUT(zmq_64k, zmq_transport, 65536, 1)
+RATE(rate_zmq, zmq_transport)
 #endif
+/* Of the round at hand, or, where the turns go backwards, of the one before. */
+static double cpu_spork(void) { return now->last_spork.cpu_ns; }
+static double cpu_loop(void) { return now->last_loop.cpu_ns; }
 
-static double cpu_64_2(void)
+static void enter(match *m, int which, const char *name, const char *unit, double (*measure)(void))
 {
-    throughput(&spork_transport, 64, 2);
-    return cpu_ns_per_message;
+    m->cases[which] = (bench_case){.name = name, .unit = unit, .measure = measure};
 }
-static double allowed_cpu(void) { return 250; }
+
+static void run(match *m, double share)
+{
+    bench_case *turns[CASES];
+    size_t count = 0;
+    if (!bench_wants(m->name)) return;
+    for (int i = 0; i < CASES; i++)
+        if (m->cases[i].name != NULL) turns[count++] = &m->cases[i];
+    now = m;
+    printf("\n%s", m->name);
+    bench_run(turns, count, bench_rounds(share));
+    bench_show(turns, count);
+}
+
+static void enter_all(match *m)
+{
+    enter(m, SPORK, "Spork", unit_of(m), rate_spork);
+    enter(m, LOOP, "best bare loop", unit_of(m), rate_loop);
+    enter(m, BARE, "bare ring that sleeps", unit_of(m), rate_bare);
+#ifdef BENCH_BOOST
+    enter(m, BOOST, "Boost", unit_of(m), rate_boost);
+#endif
+#ifdef BENCH_ZMQ
+    if (m->shape.producers == 1 && m->shape.consumers == 1)
+        enter(m, ZMQ, "ZeroMQ", unit_of(m), rate_zmq);
+#endif
+    enter(m, SPORK_CPU, "Spork", "CPU ns", cpu_spork);
+    enter(m, LOOP_CPU, "best bare loop", "CPU ns", cpu_loop);
+}
+
+/* Bars of each size; 0: none. */
+typedef struct bars {
+    double loop, cpu, boost;
+} bars;
+
+static void judge(match *m, bars b)
+{
+    bench_case *c = m->cases;
+    if (b.loop > 0) {
+        bench_at_least(m->name, &c[SPORK], &c[LOOP], b.loop);
+        bench_at_most(m->name, &c[SPORK_CPU], &c[LOOP_CPU], b.cpu);
+    } else {
+        bench_report(m->name, &c[SPORK], &c[LOOP]);
+    }
+    bench_report(m->name, &c[SPORK], &c[BARE]);
+    if (b.boost > 0)
+        bench_at_least(m->name, &c[SPORK], &c[BOOST], b.boost);
+    else
+        bench_report(m->name, &c[SPORK], &c[BOOST]);
+    bench_report(m->name, &c[SPORK], &c[ZMQ]);
+}
+
+/* ---- the others ---- */
+
+static double in_place_64(void) { return trip_in_place_us(64); }
+static double in_place_1m(void) { return trip_in_place_us(LARGEST_MESSAGE); }
+static double idle_one(void) { return wait_cpu_ms(1); }
+static double idle_eight(void) { return wait_cpu_ms(8); }
+static double flow(void) { return flow_cpu_percent(10000); }
+static double allowed_40_ns(void) { return 40; }
+static double allowed_2_ms(void) { return 2; }
+static double allowed_10_ms(void) { return 10; }
+static double allowed_25_percent(void) { return 25; }
 
 static double copy_1m(void)
 {
-    static char to[LARGEST];
+    static char from[LARGEST_MESSAGE], to[LARGEST_MESSAGE];
+    enum { TIMES = 200 };
     double begin = spork_time();
-    for (int i = 0; i < 200; i++) {
-        buffer[i] = (char)i;
-        memcpy(to, buffer, LARGEST);
+    for (int i = 0; i < TIMES; i++) {
+        from[i] = (char)i;
+        memcpy(to, from, LARGEST_MESSAGE);
         __asm__ volatile("" : : "r"(to) : "memory");
     }
-    return 200 / (spork_time() - begin) / 1e6;
+    return TIMES / (spork_time() - begin) / 1e3;
 }
-
-/* ---- latency ---- */
-
-static spork_queue *there, *back;
-static int there_pipe[2], back_pipe[2];
-
-static void spork_pass(spork_queue *q, char *c, bool put)
-{
-    size_t got;
-    SPORK_MUST(put ? spork_queue_put_bytes(q, c, 1, SPORK_FOREVER)
-                   : spork_queue_get_bytes(q, c, 1, &got, SPORK_FOREVER));
-}
-static void pipe_pass(int fd, char *c, bool put)
-{
-    if ((put ? write(fd, c, 1) : read(fd, c, 1)) != 1) exit(1);
-}
-
-static void busy_us(double us)
-{
-    for (double end = spork_time() + us / 1e6; spork_time() < end;) {}
-}
-
-/* Microseconds for a message there and back. `pause_us`: each side lets the other fall asleep before it sends. */
-static double round_trip(bool by_pipe, double pause_us, int count)
-{
-    char c = 'x';
-    there = spork_queue_new(0, 0), back = spork_queue_new(0, 0);
-    if (there == NULL || back == NULL || pipe(there_pipe) != 0 || pipe(back_pipe) != 0) exit(1);
-    pid_t child = fork();
-    if (child == 0) {
-        for (int i = 0; i < count; i++) {
-            if (by_pipe)
-                pipe_pass(there_pipe[0], &c, false);
-            else
-                spork_pass(there, &c, false);
-            if (pause_us > 0) busy_us(pause_us);
-            if (by_pipe)
-                pipe_pass(back_pipe[1], &c, true);
-            else
-                spork_pass(back, &c, true);
-        }
-        _exit(0);
-    }
-    double took = 0;
-    for (int i = 0; i < count; i++) {
-        if (pause_us > 0) usleep(300);
-        double begin = spork_time();
-        if (by_pipe)
-            pipe_pass(there_pipe[1], &c, true);
-        else
-            spork_pass(there, &c, true);
-        if (by_pipe)
-            pipe_pass(back_pipe[0], &c, false);
-        else
-            spork_pass(back, &c, false);
-        if (i >= count / 4) took += spork_time() - begin; /* the first ones warm up */
-    }
-    waitpid(child, NULL, 0);
-    spork_queue_free(there);
-    spork_queue_free(back);
-    for (int i = 0; i < 2; i++) close(there_pipe[i]), close(back_pipe[i]);
-    return took * 1e6 / (count - count / 4) - pause_us;
-}
-static double busy_trip(void) { return round_trip(false, 0, 20000); }
-static double two_us(void) { return 2; }
-static double asleep_trip(void) { return round_trip(false, 100, 200); }
-static double asleep_pipe(void) { return round_trip(true, 100, 200); }
-
-/* Of the get alone: what a process costs is bench_process' matter. */
-static double idle_cpu(void)
-{
-    char c;
-    size_t got;
-    spork_queue *q = spork_queue_new(0, 0);
-    spork_queue_get_bytes(q, &c, 1, &got, 0);
-    double cpu = cpu_us(RUSAGE_SELF);
-    spork_queue_get_bytes(q, &c, 1, &got, 3000);
-    cpu = cpu_us(RUSAGE_SELF) - cpu;
-    spork_queue_free(q);
-    return cpu / 1000 / 3;
-}
-static double two_ms(void) { return 2; }
 
 static double python_rate(int size)
 {
@@ -238,104 +161,98 @@ static double python_rate(int size)
 }
 
 #define CASE(variable, title, u, function) static bench_case variable = {.name = title, .unit = u, .measure = function}
-CASE(c_spork_64, "Spork, 64 B, 1 to 1", "M/s", spork_64);
-CASE(c_bare_64, "bare ring, 64 B, 1 to 1", "M/s", bare_64);
-CASE(c_mq_64, "POSIX mq, 64 B, 1 to 1", "M/s", mq_64);
-CASE(c_spork_64_2, "Spork, 64 B, 2 to 2", "M/s", spork_64_2);
-CASE(c_bare_64_2, "bare ring, 64 B, 2 to 2", "M/s", bare_64_2);
-CASE(c_spork_1k, "Spork, 1 KiB", "M/s", spork_1k);
-CASE(c_bare_1k, "bare ring, 1 KiB", "M/s", bare_1k);
-CASE(c_spork_64k, "Spork, 64 KiB", "M/s", spork_64k);
-CASE(c_bare_64k, "bare ring, 64 KiB", "M/s", bare_64k);
-CASE(c_spork_1m, "Spork, 1 MiB", "M/s", spork_1m);
-CASE(c_bare_1m, "bare ring, 1 MiB", "M/s", bare_1m);
-CASE(c_copy_1m, "memcpy, 1 MiB", "M/s", copy_1m);
-CASE(c_cpu, "Spork, 64 B, 2 to 2", "CPU ns", cpu_64_2);
-CASE(c_cpu_bar, "allowed", "CPU ns", allowed_cpu);
-CASE(c_busy, "Spork, round trip, busy", "us", busy_trip);
-CASE(c_two_us, "allowed", "us", two_us);
-CASE(c_asleep, "Spork, round trip, asleep", "us", asleep_trip);
-CASE(c_asleep_pipe, "pipes, round trip, asleep", "us", asleep_pipe);
-CASE(c_idle, "Spork, a second in get", "CPU ms", idle_cpu);
-CASE(c_two_ms, "allowed", "CPU ms", two_ms);
-#ifdef BENCH_BOOST
-CASE(c_boost_64, "Boost, 64 B, 1 to 1", "M/s", boost_64);
-CASE(c_boost_64_2, "Boost, 64 B, 2 to 2", "M/s", boost_64_2);
-CASE(c_boost_1k, "Boost, 1 KiB", "M/s", boost_1k);
-CASE(c_boost_64k, "Boost, 64 KiB", "M/s", boost_64k);
-CASE(c_boost_1m, "Boost, 1 MiB", "M/s", boost_1m);
-#endif
-#ifdef BENCH_ZMQ
-CASE(c_zmq_64, "ZeroMQ, 64 B, 1 to 1", "M/s", zmq_64);
-CASE(c_zmq_64k, "ZeroMQ, 64 KiB", "M/s", zmq_64k);
-#endif
+CASE(c_copy, "memcpy, 1 MiB", "k/s", copy_1m);
+CASE(c_busy, "Spork, round trip, busy", "us", trip_busy_us);
+CASE(c_word, "a word that both look at", "us", trip_busy_word_us);
+CASE(c_asleep, "Spork, round trip, asleep", "us", trip_asleep_us);
+CASE(c_pipe, "pipes, round trip, asleep", "us", trip_asleep_pipe_us);
+CASE(c_place_64, "round trip in place, 64 B", "us", in_place_64);
+CASE(c_place_1m, "round trip in place, 1 MiB", "us", in_place_1m);
+CASE(c_alone, "Spork, put and get alone", "ns", trip_alone_ns);
+CASE(c_40_ns, "allowed", "ns", allowed_40_ns);
+CASE(c_idle, "Spork, a second in get", "CPU ms", idle_one);
+CASE(c_2_ms, "allowed", "CPU ms", allowed_2_ms);
+CASE(c_eight, "Spork, 8 for a second in get", "CPU ms", idle_eight);
+CASE(c_10_ms, "allowed", "CPU ms", allowed_10_ms);
+CASE(c_flow, "Spork, a consumer of 10 000 a second", "CPU %", flow);
+CASE(c_25, "allowed", "CPU %", allowed_25_percent);
 static bench_case python_64 = {.name = "Python Queue, 64 B", .unit = "M/s"};
-static bench_case python_1m = {.name = "Python Queue, 1 MiB", .unit = "M/s"};
+static bench_case python_1m = {.name = "Python Queue, 1 MiB", .unit = "k/s"};
 
-#define RUN(...)                                                                                                       \
-    do {                                                                                                               \
-        bench_case *cases[] = {__VA_ARGS__};                                                                           \
-        bench_run(cases, sizeof cases / sizeof *cases, bench_rounds(0.3));                                             \
-        bench_show(cases, sizeof cases / sizeof *cases);                                                               \
+#define RUN(share, ...)                                                                            \
+    do {                                                                                           \
+        bench_case *cases[] = {__VA_ARGS__};                                                       \
+        if (!bench_wants(cases[0]->name)) break;                                                   \
+        bench_run(cases, sizeof cases / sizeof *cases, bench_rounds(share));                       \
+        bench_show(cases, sizeof cases / sizeof *cases);                                           \
     } while (0)
-#ifdef BENCH_BOOST
-#define WITH_BOOST(c) , &c
-#else
-#define WITH_BOOST(c)
-#endif
-#ifdef BENCH_ZMQ
-#define WITH_ZMQ(c) , &c
-#else
-#define WITH_ZMQ(c)
-#endif
+
+static match small[] = {
+    {.name = "64 B, 1 to 1", .size = 64, .shape = {1, 1}},
+    {.name = "64 B, 2 to 2", .size = 64, .shape = {2, 2}},
+    {.name = "64 B, 2 to 1", .size = 64, .shape = {2, 1}},
+    {.name = "64 B, 1 to 2", .size = 64, .shape = {1, 2}},
+    {.name = "64 B, 4 to 4", .size = 64, .shape = {4, 4}},
+    {.name = "1 KiB, 1 to 1", .size = 1024, .shape = {1, 1}},
+    {.name = "1 KiB, 2 to 2", .size = 1024, .shape = {2, 2}},
+    {.name = "1 KiB, 2 to 1", .size = 1024, .shape = {2, 1}},
+    {.name = "1 KiB, 1 to 2", .size = 1024, .shape = {1, 2}},
+    {.name = "1 KiB, 4 to 4", .size = 1024, .shape = {4, 4}},
+};
+static match large[] = {{.name = "64 KiB, 1 to 1", .size = 65536, .shape = {1, 1}},
+                        {.name = "1 MiB, 1 to 1", .size = LARGEST_MESSAGE, .shape = {1, 1}}};
+enum { SMALL = sizeof small / sizeof *small, LARGE = sizeof large / sizeof *large };
+
+static void run_matches(void)
+{
+    for (int i = 0; i < SMALL; i++) enter_all(&small[i]);
+    for (int i = 0; i < LARGE; i++) enter_all(&large[i]);
+    now = &small[0];
+    if (rate_mq() > 0) enter(&small[0], MQ, "POSIX mq", "M/s", rate_mq);
+    for (int i = 0; i < SMALL; i++) run(&small[i], 0.1);
+    for (int i = 0; i < LARGE; i++) run(&large[i], 0.1);
+    for (int i = 0; i < 3 && bench_wants("Python"); i++) {
+        double rate = python_rate(64);
+        if (rate > 0) bench_add(&python_64, rate);
+        if ((rate = python_rate(LARGEST_MESSAGE)) > 0) bench_add(&python_1m, rate * 1000);
+    }
+}
+
+static void run_others(void)
+{
+    RUN(0.3, &c_copy);
+    RUN(0.3, &c_busy, &c_word);
+    RUN(0.3, &c_asleep, &c_pipe);
+    RUN(0.3, &c_place_1m, &c_place_64);
+    RUN(0.3, &c_alone, &c_40_ns);
+    RUN(0.03, &c_idle, &c_2_ms);
+    RUN(0.03, &c_eight, &c_10_ms);
+    RUN(0.1, &c_flow, &c_25);
+}
 
 int main(int argc, char **argv)
 {
     SPORK_MUST(spork_init(argc, argv));
     spork_set_log(SPORK_LOG_ERROR, NULL, NULL); /* a process that was just forked has not said yet that it will put */
     bench_begin(argc, argv, "Queue");
-    control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    buffer = malloc(LARGEST);
-    if (control == MAP_FAILED || buffer == NULL) bench_fail("no memory");
-    RUN(&c_spork_64, &c_bare_64 WITH_BOOST(c_boost_64) WITH_ZMQ(c_zmq_64));
-    RUN(&c_spork_64_2, &c_bare_64_2 WITH_BOOST(c_boost_64_2));
-    RUN(&c_spork_1k, &c_bare_1k WITH_BOOST(c_boost_1k));
-    RUN(&c_spork_64k, &c_bare_64k WITH_BOOST(c_boost_64k) WITH_ZMQ(c_zmq_64k));
-    RUN(&c_spork_1m, &c_bare_1m, &c_copy_1m WITH_BOOST(c_boost_1m));
-    RUN(&c_cpu, &c_cpu_bar);
-    RUN(&c_busy, &c_two_us);
-    RUN(&c_asleep, &c_asleep_pipe);
-    RUN(&c_idle, &c_two_ms);
-    if (mq_64() > 0) RUN(&c_mq_64);
-    for (int i = 0; i < 3; i++) {
-        double small = python_rate(64), large = python_rate(LARGEST);
-        if (small > 0) bench_add(&python_64, small);
-        if (large > 0) bench_add(&python_1m, large);
-    }
-    bench_at_least("64 B, 1 to 1", &c_spork_64, &c_bare_64, 0.8);
-    bench_report("64 B, 2 to 2", &c_spork_64_2, &c_bare_64_2);
-    bench_report("1 KiB", &c_spork_1k, &c_bare_1k);
-    bench_report("64 KiB", &c_spork_64k, &c_bare_64k);
-    bench_report("1 MiB", &c_spork_1m, &c_bare_1m);
-    bench_at_least("1 MiB, to a copy", &c_spork_1m, &c_copy_1m, 0.45);
-#ifdef BENCH_BOOST
-    bench_at_least("64 B, 1 to 1", &c_spork_64, &c_boost_64, 3);
-    bench_at_least("64 B, 2 to 2", &c_spork_64_2, &c_boost_64_2, 2.5);
-    bench_at_least("1 KiB", &c_spork_1k, &c_boost_1k, 1.6);
-    bench_at_least("64 KiB", &c_spork_64k, &c_boost_64k, 1.3);
-    bench_at_least("1 MiB", &c_spork_1m, &c_boost_1m, 1.8);
-#endif
-#ifdef BENCH_ZMQ
-    bench_report("64 B, 1 to 1", &c_spork_64, &c_zmq_64);
-    bench_report("64 KiB", &c_spork_64k, &c_zmq_64k);
-#endif
-    bench_at_most("CPU a message, 2 to 2", &c_cpu, &c_cpu_bar, 1);
-    bench_at_most("round trip, busy", &c_busy, &c_two_us, 1);
-    bench_at_most("round trip, asleep", &c_asleep, &c_asleep_pipe, 1.3);
-    bench_at_most("a second in get", &c_idle, &c_two_ms, 1);
-    if (c_mq_64.count > 0) bench_report("64 B, 1 to 1", &c_spork_64, &c_mq_64);
-    if (python_64.count > 0) bench_report("64 B, 1 to 1", &c_spork_64, &python_64);
-    if (python_1m.count > 0) bench_report("1 MiB", &c_spork_1m, &python_1m);
+    bench_place_rounds();
+    rates_begin();
+    run_matches();
+    run_others();
+    for (int i = 0; i < SMALL; i++) judge(&small[i], (bars){0.6, 1.7, i < SMALL / 2 ? 3 : 2});
+    judge(&large[0], (bars){0, 0, 4});
+    judge(&large[1], (bars){0, 0, 1});
+    bench_report("64 B, 1 to 1", &small[0].cases[SPORK], &small[0].cases[MQ]);
+    bench_report("64 B, 1 to 1", &small[0].cases[SPORK], &python_64);
+    bench_report("1 MiB, 1 to 1", &large[1].cases[SPORK], &python_1m);
+    bench_at_least("1 MiB, to a copy", &large[1].cases[SPORK], &c_copy, 0.45);
+    bench_at_most("round trip, busy", &c_busy, &c_word, 2);
+    bench_at_most("round trip, asleep", &c_asleep, &c_pipe, 1.3);
+    bench_at_most("in place, 1 MiB to 64 B", &c_place_1m, &c_place_64, 2);
+    bench_at_most("put and get alone", &c_alone, &c_40_ns, 1);
+    bench_at_most("a second in get", &c_idle, &c_2_ms, 1);
+    bench_at_most("8 for a second in get", &c_eight, &c_10_ms, 1);
+    bench_at_most("10 000 messages a second", &c_flow, &c_25, 1);
     return bench_end();
 }
 

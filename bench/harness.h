@@ -10,24 +10,50 @@
  *     bench_at_most("lock, alone", &ours, &raw, 1.3);
  *     return bench_end();
  *
- * Every bench program takes --json FILE, --rounds N and --quick. */
+ * A host may move a virtual machine's CPUs, near each other or far apart, for minutes at a time:
+ * then what two processes share costs other times, and every ratio is another. So a program of
+ * such cases has each round placed: the round trip of a cache line is measured before and after
+ * it, rounds that straddle a change are dropped, and each placement gets rows of its own.
+ *
+ * Every bench program takes --json FILE, --rounds N and --quick; those that ask bench_wants
+ * also --only TEXT. */
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* Where the CPUs are: near, or far (a line's round trip of BENCH_FAR_NS and more). */
+typedef enum bench_placement {
+    BENCH_ANYWHERE,
+    BENCH_NEAR,
+    BENCH_FAR,
+    BENCH_PLACEMENTS
+} bench_placement;
+enum { BENCH_FAR_NS = 250 };
+
+typedef struct bench_figures {
+    size_t count;
+    double least, lower, median, upper; /* minimum and quartiles */
+} bench_figures;
 
 typedef struct bench_case {
     const char *name, *unit;
     double (*measure)(void); /* one round; returns its value in `unit` */
     double *values;          /* the rest is the harness': in the order of the rounds */
+    bench_placement *places; /* of the values */
     size_t count, runs, last_run;
-    double least, lower, median, upper; /* minimum and quartiles */
+    bench_figures figures; /* of all values */
 } bench_case;
 
 /* Reads the options, tells what machine and build this is, and where it may (as root) raises this process' priority. */
 void bench_begin(int argc, char **argv, const char *title);
+/* Whether --only names it, by a part of its name, or is not there. */
+bool bench_wants(const char *name);
 /* Rounds for cases that can afford that share of all rounds; 5 at least. */
 int bench_rounds(double share);
+/* From here on rounds are placed. Without two CPUs they are not. */
+void bench_place_rounds(void);
 /* Runs the cases in turns, backwards in every other round: none always follows the same one. Another run adds to it. */
 void bench_run(bench_case *const *cases, size_t count, int rounds);
 /* A value that somebody else measured. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <mqueue.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -145,6 +146,98 @@ static size_t bare_get(void *data, size_t room)
 }
 static void bare_close(void) { munmap(ring, ring_bytes); }
 const transport bare_transport = {"a bare ring", bare_open, bare_put, bare_get, bare_close, NULL};
+
+/* ---- the same ring, but nobody sleeps ---- */
+
+static const int pauses_of[LOOPS] = {0, 100, 1500};
+enum { LOOKS = 10 };
+
+static void pauses(int n)
+{
+    for (int i = 0; i < n; i++)
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#else
+        __asm__ volatile("" : : : "memory");
+#endif
+}
+
+static void look_again(int way, int *looks)
+{
+    if (pauses_of[way] == 0) return;
+    if ((*looks)++ < LOOKS)
+        pauses(pauses_of[way]);
+    else
+        sched_yield();
+}
+
+static void loop_lock(_Atomic uint32_t *lock, int way)
+{
+    for (int looks = 0;; look_again(way, &looks)) {
+        uint32_t free = 0;
+        if (atomic_load_explicit(lock, memory_order_relaxed) == 0 &&
+            atomic_compare_exchange_strong(lock, &free, 1))
+            return;
+    }
+}
+static void loop_unlock(_Atomic uint32_t *lock)
+{
+    uint32_t held = 1;
+    atomic_compare_exchange_strong(lock, &held, 0);
+}
+static uint64_t loop_wait(_Atomic uint64_t *other, uint64_t wanted, int way)
+{
+    uint64_t now = atomic_load_explicit(other, memory_order_acquire);
+    for (int looks = 0; (int64_t)(now - wanted) < 0;
+         now = atomic_load_explicit(other, memory_order_acquire))
+        look_again(way, &looks);
+    return now;
+}
+
+static void loop_put(const void *data, size_t size, int way)
+{
+    uint32_t length = (uint32_t)size;
+    bare_side *s = &ring->put;
+    loop_lock(&s->lock, way);
+    uint64_t at = atomic_load_explicit(&s->index, memory_order_relaxed),
+             wanted = at + size + 4 - ring->size;
+    if ((int64_t)(s->seen - wanted) < 0) s->seen = loop_wait(&ring->get.index, wanted, way);
+    copy_in(at, &length, 4);
+    copy_in(at + 4, data, size);
+    atomic_store_explicit(&s->index, at + 4 + size, memory_order_release);
+    loop_unlock(&s->lock);
+    if (atomic_load_explicit(&ring->get.asleep, memory_order_relaxed)) bare_wake(&ring->get.asleep);
+}
+static size_t loop_get(void *data, int way)
+{
+    uint32_t length;
+    bare_side *s = &ring->get;
+    loop_lock(&s->lock, way);
+    uint64_t at = atomic_load_explicit(&s->index, memory_order_relaxed);
+    if (s->seen == at) s->seen = loop_wait(&ring->put.index, at + 1, way);
+    copy_out(at, &length, 4);
+    copy_out(at + 4, data, length);
+    atomic_store_explicit(&s->index, at + 4 + length, memory_order_release);
+    loop_unlock(&s->lock);
+    if (atomic_load_explicit(&ring->put.asleep, memory_order_relaxed)) bare_wake(&ring->put.asleep);
+    return length;
+}
+
+#define LOOP(way)                                                                                  \
+    static void loop_put_##way(const void *data, size_t size) { loop_put(data, size, way); }       \
+    static size_t loop_get_##way(void *data, size_t room)                                          \
+    {                                                                                              \
+        (void)room;                                                                                \
+        return loop_get(data, way);                                                                \
+    }
+LOOP(0)
+LOOP(1)
+LOOP(2)
+const transport loop_transports[LOOPS] = {
+    {"a loop, at once", bare_open, loop_put_0, loop_get_0, bare_close, NULL},
+    {"a loop, short pauses", bare_open, loop_put_1, loop_get_1, bare_close, NULL},
+    {"a loop, long pauses", bare_open, loop_put_2, loop_get_2, bare_close, NULL},
+};
 
 /* ---- POSIX message queue ---- */
 

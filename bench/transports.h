@@ -1,4 +1,5 @@
-/* Ways of moving messages from producers to consumers, for one queue at a time: Spork's, a bare ring as its limit, and peers. */
+/* Ways of moving messages from producers to consumers, for one queue at a time: Spork's, bare
+ * rings as its limit, and peers. */
 #ifndef BENCH_TRANSPORTS_H
 #define BENCH_TRANSPORTS_H
 
@@ -19,6 +20,11 @@ typedef struct transport {
 } transport;
 
 extern const transport spork_transport, bare_transport, mq_transport;
+/* Bare rings whose sides never sleep: who finds no message, no room, or a lock taken, looks
+ * again at once, or after a shorter or a longer pause. What is best of the three depends on how
+ * far the CPUs are from each other. */
+enum { LOOPS = 3 };
+extern const transport loop_transports[LOOPS];
 #ifdef BENCH_BOOST
 extern const transport boost_transport;
 #endif
