@@ -19,14 +19,15 @@
 #include <intrin.h>
 #endif
 
-enum { DEFAULT_US = 20, MOST_US = 1000 };   /* of looking */
-enum { IN_DEBT = 16, NOW_AND_THEN = 32 };   /* waits */
-enum { FIRST_LOOKS = 16 };                  /* that come at once, if there is no lag */
-enum { LONGEST_STEP_NS = 1000 };            /* between two of the others */
-enum { LONGEST_LAG_NS = 10000 };            /* that is looked through; a message waits for so long */
-enum { SPARSE_NS = 1000 };                  /* more than that for each message is no flow */
-enum { NAP_NS = 30000, NAPS = 3 };          /* a lag that is worth naps, and how many */
-enum { YIELDS = 16, LEAVE_NS = 5000000 };   /* in the second step, at most */
+enum { DEFAULT_US = 20, MOST_US = 1000 }; /* of looking */
+enum { IN_DEBT = 16, NOW_AND_THEN = 32 }; /* waits */
+enum { FIRST_LOOKS = 16 };                /* that come at once, if there is no lag */
+enum { LONGEST_STEP_NS = 1000 };          /* between two of the others */
+enum { SHORT_NS = 100 };                  /* the first lag; less is none */
+enum { LONGEST_LAG_NS = 10000 };          /* that is looked through: a message waits so long */
+enum { SPARSE_NS = 1000 };                /* more than that for each message is no flow */
+enum { NAP_NS = 30000, NAPS = 3 };        /* a lag that is worth naps, and how many */
+enum { YIELDS = 16, LEAVE_NS = 5000000 }; /* in the second step, at most */
 
 static void relax(void)
 {
@@ -88,6 +89,8 @@ static uint32_t longest(void)
     return cpus() < 2 ? 0 : (us - 1) * 1000;
 }
 
+bool spork__backoff_looks(void) { return longest() > 0; }
+
 static bool worth_it(spork__backoff *b)
 {
     if (load(&b->debt) < IN_DEBT) return true;
@@ -144,7 +147,7 @@ static void learn(spork__backoff *b, uint64_t took, uint32_t found, uint32_t bat
     if (took / found > SPARSE_NS)
         lag /= 2;
     else if (lag < wanted)
-        lag = 2 * lag + 100 < wanted ? 2 * lag + 100 : wanted;
+        lag = 2 * lag + SHORT_NS < wanted ? 2 * lag + SHORT_NS : wanted;
     else
         lag = (3 * lag + wanted) / 4;
     store(&b->lag, (uint32_t)(lag < 4 * NAP_NS ? lag : 4 * NAP_NS));
@@ -166,18 +169,28 @@ static uint32_t leave(spork__progress found, void *user, bool nap)
     return n;
 }
 
+/* What was in vain was no flow, or not such a one. */
+static void unlearn(spork__backoff *b)
+{
+    uint32_t lag = load(&b->lag);
+    store(&b->lag, lag < SHORT_NS ? 0 : lag - lag / 4);
+}
+
 bool spork__backoff_in_flow(spork__backoff *b, spork__progress found, void *user, uint32_t batch)
 {
     uint32_t lag = load(&b->lag), n = 0;
-    if (!worth_it(b)) return false;
+    if (longest() == 0 || !worth_it(b)) return false;
     uint64_t begin = spork__os_now();
-    if (lag >= NAP_NS)
-        n = leave(found, user, true);
-    else if (longest() > 0)
+    if (lag >= NAP_NS) n = leave(found, user, true);
+    bool napped = lag >= NAP_NS && spork__os_now() - begin >= NAP_NS; /* not every system can */
+    if (n == 0 && !napped)
         n = look(found, user, lag < LONGEST_LAG_NS ? lag : LONGEST_LAG_NS, false);
-    if (n == 0 && lag > 0 && lag < NAP_NS) n = leave(found, user, false);
+    if (n == 0 && !napped && lag > 0) n = leave(found, user, false);
     account(b, n != 0);
-    if (n != 0) learn(b, spork__os_now() - begin, n, batch);
+    if (n != 0)
+        learn(b, spork__os_now() - begin, n, batch);
+    else
+        unlearn(b);
     return n != 0;
 }
 

@@ -31,6 +31,8 @@ typedef struct spork__backoff {
 /* 0: not yet. Else how far the other one has come meanwhile: messages, or 1. */
 typedef uint32_t (*spork__progress)(void *user);
 
+/* Whether there is a first step at all. */
+bool spork__backoff_looks(void);
 /* Waits for somebody whose answer is the next thing that happens: the first look is at once.
  * `others`: how many would like to run meanwhile; are they too many for the CPUs, they are let run
  * between the looks. False: it has not come, and a sleep is due. */

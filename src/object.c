@@ -254,6 +254,12 @@ static void close_copies(const int64_t *before, size_t before_count, size_t coun
             spork__os_handle_close((spork_native)own[k]);
 }
 
+void spork__object_own(spork_item *item, bool own)
+{
+    object_of(item)->received = own;
+    item->unit = own ? object_of(item)->number : 0;
+}
+
 /* Turns the payload in `item` into an object. */
 static spork_status take(spork_item *item, const int64_t *handles)
 {
@@ -271,10 +277,9 @@ static spork_status take(spork_item *item, const int64_t *handles)
     spork__object *object = NULL;
     spork_status status = kind->take(kind, &parcel, &object);
     if (status != SPORK_OK) return status;
-    object->received = true;
     item->as.p = object;
     item->count = 1;
-    item->unit = object->number;
+    spork__object_own(item, true);
     return SPORK_OK;
 }
 
@@ -337,8 +342,8 @@ spork_status spork__objects_after_fork(spork_args *args, const spork__parcels *p
     return status;
 }
 
-/* Whether it still belongs to what it came in. Who kept it may have freed or moved it since, and another object may lie where it
- * was: nothing is read of what is not in the list. */
+/* Who kept it may have freed or moved it since, and another object may lie where it was: nothing is
+ * read of what is not in the list. */
 static bool still_belongs(const spork_item *item)
 {
     const spork__object *found;
@@ -349,14 +354,16 @@ static bool still_belongs(const spork_item *item)
     return belongs;
 }
 
+void spork__object_drop(spork_item *item)
+{
+    if (still_belongs(item)) object_of(item)->kind->release(object_of(item));
+    item->as.p = NULL;
+}
+
 void spork__objects_release(spork_args *args)
 {
-    for (unsigned i = 0; i < args->count; i++) {
-        spork_item *item = &args->items[i];
-        if (!is_object(item)) continue;
-        if (still_belongs(item)) object_of(item)->kind->release(object_of(item));
-        item->as.p = NULL;
-    }
+    for (unsigned i = 0; i < args->count; i++)
+        if (is_object(&args->items[i])) spork__object_drop(&args->items[i]);
 }
 
 void spork__objects_moved(const spork_args *args)

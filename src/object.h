@@ -107,6 +107,10 @@ void spork__objects_handles(const spork_args *args, const spork__parcels *parcel
 spork_status spork__objects_take(spork_args *args, const int64_t *handles, size_t handle_count);
 /* In a forked child: makes passed objects anew from their parcels and abandons all others. */
 spork_status spork__objects_after_fork(spork_args *args, const spork__parcels *parcels);
+/* Makes an object belong to the item that it is in, until it is kept; false: not any more. */
+void spork__object_own(spork_item *item, bool own);
+/* Drops it if it still does. */
+void spork__object_drop(spork_item *item);
 /* Drops the received, not kept objects of args. */
 void spork__objects_release(spork_args *args);
 /* After a successful start: closes what was moved. */

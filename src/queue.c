@@ -125,7 +125,8 @@ static void change_roles(spork_queue *q, uint32_t me, uint64_t change, bool add)
 /* Before each use: a plain fork's child is another participant than its parent. */
 static spork_status enrol(spork_queue *q)
 {
-    uint32_t me = spork__tree_self_at_a_glance(), known = atomic_load_explicit(&q->enrolled, memory_order_relaxed);
+    uint32_t me = spork__tree_self_at_a_glance(),
+             known = atomic_load_explicit(&q->enrolled, memory_order_acquire);
     if (me != 0 && me == known) return SPORK_OK;
     if (me == 0) me = spork__tree_self();
     if (me == 0) return spork_last_status();

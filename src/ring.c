@@ -29,7 +29,8 @@
  *     noted, getting       hands that name a place which the index has not passed: still in the ring, not lost. Whoever takes that lock
  *                          over has the queue note that, before the index moves again
  *     committed, getting   hands that name a place which it has passed: lost, and counted. Its extent is still NOBODY's, with a mark
- *                          that the getting index has passed: freed by whoever takes that lock over
+ *                          that the getting index has passed: freed by whoever takes that lock
+ *                          over: who gets the next message, or needs an extent
  *     handed, unlocked     the extent is a dead process': an arena sweeps it when it needs room, or when it is tidied
  *     leasing              the lease, until it has run out
  * So at most the message in the dead one's hands is lost, and is known to be.
@@ -64,6 +65,7 @@ enum { STARVING_MS = 10, INSIDE_MS = 100 };
 /* How far the other gets ahead of who waits for messages, for room (or a quarter of the ring, if that
  * is less), or for a lock, in messages of up to so many units. */
 enum { DATA_BATCH = 128, ROOM_BATCH = 4096, TURN_BATCH = 64, SMALL_UNITS = 16 };
+enum { NAP_BATCH = 16 }; /* of room, that is worth a nap where nobody looks */
 enum { INLINE = 1, EXTENT = 2, PAD = 3 };
 static const uint64_t count_mask = (UINT64_C(1) << COUNT_BITS) - 1, place_mask = (UINT64_C(1) << (64 - COUNT_BITS)) - 1;
 static const size_t smallest_ring = 4096, largest_ring = 4 << 20, grain = 65536;
@@ -263,7 +265,8 @@ static uint32_t is_our_turn(void *user)
 {
     turn *t = user;
     if (spork__robust_owner(&t->side->lock) != 0 || !spork__robust_try(&t->side->lock)) return 0;
-    return progress(t->since, load(&t->side->index, memory_order_relaxed)) + 1;
+    return progress(t->since, load(&t->side->index, memory_order_relaxed)) |
+           1; /* never 0: it has it */
 }
 
 static bool gets_turn(spork__ring *r, bool putting)
@@ -278,8 +281,9 @@ static bool gets_turn(spork__ring *r, bool putting)
 static spork_status lock(spork__ring *r, bool putting, spork__deadline *d)
 {
     if (spork__planted(SPORK__BUG_RING_READS_UNLOCKED) && !putting) return SPORK_OK;
-    if (spork__robust_try(&side_of(r, putting)->lock) || gets_turn(r, putting)) return SPORK_OK;
+    if (spork__robust_try(&side_of(r, putting)->lock)) return SPORK_OK;
     int left = spork__deadline_left(d);
+    if (gets_turn(r, putting)) return SPORK_OK;
     spork_status status = lock_within(r, putting, left >= 0 && left < INSIDE_MS ? INSIDE_MS : left);
     return status == SPORK_TIMEOUT ? not_had(r, putting, d->timeout_ms) : status;
 }
@@ -293,15 +297,18 @@ static void unlock(spork__ring *r, bool putting)
     unlock_as(r, putting, spork__tree_self_at_a_glance());
 }
 
-/* For who waits for something else than that lock. */
-static void mend_for_the_dead(spork__ring *r)
+/* For who waits for something else than that lock. Whether there was anything to mend. */
+static bool mend_for_the_dead(spork__ring *r)
 {
+    bool mended = false;
     for (int putting = 0; putting < 2; putting++) {
         uint32_t owner = spork__robust_owner(&side_of(r, putting)->lock);
         if (owner == 0 || spork__tree_alive(owner) || lock_within(r, putting, 0) != SPORK_OK)
             continue;
+        mended = true;
         unlock(r, putting);
     }
+    return mended;
 }
 
 /* ---- waiting ---- */
@@ -414,16 +421,14 @@ static void renew(spork__ring *r, spork__ring_wait *wait)
     if (wait->tenant != 0) spork__lease_claim(&r->words->put.room, &wait->tenant);
 }
 
-/* Under the lock: who closes waits until nobody has it. */
+/* Under the lock: who closes waits until nobody has it; who drops a role, until it sees that this
+ * process has not, which sequential consistency decides. */
 static bool may_put(const spork__ring_rights *rights)
 {
-    return atomic_load_explicit(&rights->put, memory_order_relaxed) &&
+    return atomic_load(&rights->put) &&
            atomic_load_explicit(rights->closed, memory_order_relaxed) == 0;
 }
-static bool may_get(const spork__ring_rights *rights)
-{
-    return atomic_load_explicit(&rights->get, memory_order_relaxed);
-}
+static bool may_get(const spork__ring_rights *rights) { return atomic_load(&rights->get); }
 
 /* Without the lock: as it was a moment ago. The getting index comes first, which never passes the
  * other. A distance that cannot be is damage, or two moments: who has the lock will know. */
@@ -459,7 +464,7 @@ static uint32_t messages_got(void *user)
 {
     opening *o = user;
     if (!has_room(o->ring, o->need)) return 0;
-    return progress(o->since, load(&o->ring->words->get.index, memory_order_relaxed)) + 1;
+    return progress(o->since, load(&o->ring->words->get.index, memory_order_relaxed)) | 1;
 }
 
 /* When a ring is full, its getters are at work. Who sleeps until there is room for one message is
@@ -469,6 +474,10 @@ static bool opens_soon(spork__ring *r, need *n)
 {
     opening o = {r, n, load(&r->words->get.index, memory_order_relaxed)};
     uint32_t batch = progress(o.since, load(&r->words->put.index, memory_order_relaxed)) / 4;
+    if (!spork__backoff_looks()) {
+        if (batch >= NAP_BATCH) spork__os_nap();
+        return has_room(r, n);
+    }
     return spork__backoff_in_flow(&r->waits[true], messages_got, &o,
                                   batch < ROOM_BATCH ? batch : ROOM_BATCH);
 }
@@ -476,7 +485,9 @@ static bool opens_soon(spork__ring *r, need *n)
 static spork_status wait_for_room(spork__ring *r, need *n)
 {
     spork__ring_wait *wait = n->wait;
-    if (wait->deadline.timeout_ms != 0 && n->begin == 0 && opens_soon(r, n)) return SPORK_OK;
+    bool first = n->begin == 0;
+    starves(&n->begin);
+    if (first && spork__deadline_left(&wait->deadline) != 0 && opens_soon(r, n)) return SPORK_OK;
     for (;;) {
         if (starves(&n->begin)) spork__lease_claim(&r->words->put.room, &wait->tenant);
         if (has_room(r, n)) return SPORK_OK;
@@ -620,7 +631,7 @@ static spork_status wait_for_extent(spork__ring *r, wanted *w)
     while (!has_extent(r, w)) {
         end_lease(r, &r->words->put.room, wait); /* which others could use meanwhile */
         if (starves(&w->begin)) spork__lease_claim(&r->words->put.extents, &wait->tenant);
-        mend_for_the_dead(r); /* what they had on its way may be all that is in the way */
+        if (mend_for_the_dead(r)) continue; /* what they had on its way may be what is needed */
         spork_status status = sleep_once(r, true, has_extent, w, wait);
         if (w->status != SPORK_TIMEOUT) break;
         if (status == SPORK_CLOSED) return closed(true);
@@ -768,7 +779,7 @@ static bool comes_soon(spork__ring *r)
 
 static spork_status wait_for_message(spork__ring *r, spork__ring_wait *wait)
 {
-    if (wait->deadline.timeout_ms != 0 && comes_soon(r)) return SPORK_OK;
+    if (spork__deadline_left(&wait->deadline) != 0 && comes_soon(r)) return SPORK_OK;
     while (!has_message(r, NULL)) {
         spork_status status = sleep_once(r, false, has_message, NULL, wait);
         if (status == SPORK_CLOSED) return closed(false);
@@ -1060,6 +1071,7 @@ spork_status spork__ring_pass(spork__ring *r, int timeout_ms)
 void spork__ring_pass_own(spork__ring *r)
 {
     uint32_t me = spork__tree_self();
+    atomic_thread_fence(memory_order_seq_cst); /* the role is given up before the look */
     for (int ms = 0; ms < PASS_MS && spork__robust_owner(&r->words->put.lock) == me; ms++) spork__os_sleep(1);
 }
 

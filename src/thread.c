@@ -163,25 +163,22 @@ static void list_remove(spork_thread *t)
         all.first = t->next;
 }
 
-static spork__object *moved(const spork_item *item)
+static bool is_moved(const spork_item *item)
 {
-    return item->kind >= SPORK__KIND_OBJECT && item->flags & SPORK__FLAG_MOVE ? (spork__object *)(uintptr_t)item->as.p
-                                                                              : NULL;
+    return item->kind >= SPORK__KIND_OBJECT && item->flags & SPORK__FLAG_MOVE;
 }
 
 /* What was moved into the thread belongs to its args; the rest was lent. */
 static void own_moved(spork_args *args, bool own)
 {
     for (unsigned i = 0; i < args->count; i++)
-        if (moved(&args->items[i]) != NULL) moved(&args->items[i])->received = own;
+        if (is_moved(&args->items[i])) spork__object_own(&args->items[i], own);
 }
 
 static void release_moved(spork_args *args)
 {
-    for (unsigned i = 0; i < args->count; i++) {
-        spork__object *object = moved(&args->items[i]);
-        if (object != NULL && object->received) object->kind->release(object);
-    }
+    for (unsigned i = 0; i < args->count; i++)
+        if (is_moved(&args->items[i])) spork__object_drop(&args->items[i]);
 }
 
 static void run(void *user)

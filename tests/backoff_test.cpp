@@ -130,6 +130,23 @@ TEST_F(Backoff, OfNoMicrosecondsItIsNothing)
     EXPECT_EQ(0, other.looks);
 }
 
+TEST_F(Backoff, OfNoMicrosecondsItIsNothingInAFlowEither)
+{
+    flood();
+    other.looks = 0;
+    spork_set_spin(0);
+    EXPECT_FALSE(flows());
+    EXPECT_EQ(0, other.looks);
+}
+
+TEST_F(Backoff, TheLagShrinksWhereNothingComes)
+{
+    flood();
+    other.found = 0;
+    for (int i = 0; i < 2000; i++) ASSERT_FALSE(flows());
+    EXPECT_LT(backoff.lag, 100u);
+}
+
 TEST_F(Backoff, TheEnvironmentSaysHowLong)
 {
     harness_setenv("SPORK_SPIN_US", "0");

@@ -50,6 +50,23 @@ TEST_P(PoolMade, GivesFifteenValuesToItsInitializer)
     EXPECT_STRNE("", spork_error());
 }
 
+TEST_P(PoolMade, EndsWhatWasMovedIntoItsInitargsWithIt)
+{
+    spork_connection *reader = nullptr, *writer = nullptr;
+    ASSERT_EQ(SPORK_OK, spork_pipe(&reader, &writer)) << spork_error();
+    {
+        spork_pool_options o = options_of(1, threads());
+        o.initializer = pools_init_nothing;
+        o.initargs = spork_pack(spork_move(writer));
+        Pool pool(o);
+        EXPECT_EQ(9, square(pool, 3));
+    }
+    size_t size = 0;
+    EXPECT_EQ(SPORK_CLOSED, spork_connection_recv_bytes(reader, nullptr, 0, &size, kWatchdogMs))
+        << spork_error();
+    spork_connection_free(reader);
+}
+
 TEST_P(PoolMade, IsMadeBeforeItsWorkersAreReadyAndTakesTasksAtOnce)
 {
     Board board;

@@ -507,6 +507,21 @@ TEST_F(Queue, WhatTheDeadHadOnItsWayIsRoomAgainForWhoNeedsAllOfIt)
     }
 }
 
+// Who only looks finds it, too. Getters do not take the dead one's lock over while nothing is there.
+TEST_F(Queue, WhatADeadGetterHadInHandsIsRoomAtOnce)
+{
+    const size_t most = 600 * 1024;
+    const std::string large(most, 'x');
+    Held queue(0, kMiB);
+    ASSERT_EQ(SPORK_OK, put(queue, large));
+    Child dies(queues_die_at,
+               spork_pack(queue.get(), static_cast<int>(SPORK__AT_RING_GET_COMMITTED), size_t{0}));
+    EXPECT_EQ(-9, dies.run());
+    EXPECT_EQ(kTimeout, get(queue, 0));
+    EXPECT_EQ(SPORK_OK, put(queue, large, 0)) << spork_error();
+    EXPECT_TRUE(large == get(queue));
+}
+
 // The index tells whether it was taken only until the next message is.
 TEST_F(Queue, AMessageThatADeadGetterOnlyHadInViewIsNotLostAndIsNotCalledSo)
 {

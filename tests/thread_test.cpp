@@ -297,6 +297,15 @@ TEST_F(Threads, TakeAMovedObjectWithThem)
     EXPECT_TRUE(says("was freed")); // and the books balance, though nobody else has freed it
 }
 
+TEST_F(Threads, FreeAMovedObjectThemselvesIfTheyWant)
+{
+    for (bool keep : {false, true}) {
+        spork_queue *queue = spork_queue_new(0, 0);
+        Spun thread(threads_free_queue, spork_pack(spork_move(queue), keep));
+        EXPECT_EQ(0, thread.run());
+    } // and the books balance
+}
+
 TEST_F(Threads, KeepAMovedObjectIfTheyWant)
 {
     spork_queue *queue = spork_queue_new(0, 0), *taken = nullptr;

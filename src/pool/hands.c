@@ -50,7 +50,7 @@ static spork_status take_args(spork__hands *h, const spork_args *args)
     }
     for (unsigned i = 0; status == SPORK_OK && i < h->args->count; i++)
         if (h->args->items[i].flags & SPORK__FLAG_MOVE) {
-            ((spork__object *)(uintptr_t)h->args->items[i].as.p)->received = true; /* it ends with the pool */
+            spork__object_own(&h->args->items[i], true); /* it ends with the pool */
             h->args->items[i].flags &= (uint16_t)~SPORK__FLAG_MOVE;
         }
     return status;

@@ -51,6 +51,7 @@ int pools_init(const spork_args *args); /* shm */
  *   "door": waits at POOLS_DOOR, returns that number
  *   anything else: crashes in that way, see pools_crash */
 int pools_init_how(const spork_args *args);
+int pools_init_nothing(const spork_args *args);
 int pools_init_objects(const spork_args *args); /* shm, lock, queue, event, semaphore, text: for pools_use_objects */
 int pools_init_fifteen(const spork_args *args); /* 15 int: for pools_fifteen */
 int pools_init_dying(const spork_args *args);   /* it dies with whatever it takes first, before it has begun that */

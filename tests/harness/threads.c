@@ -230,6 +230,16 @@ int threads_take_queue(const spork_args *args)
     return spork_queue_put(queue, spork_pack(7), 0) == SPORK_OK ? 0 : wrong(3, "threads_take_queue");
 }
 
+int threads_free_queue(const spork_args *args)
+{
+    spork_queue *queue;
+    bool keep;
+    if (spork_unpack(args, &queue, &keep) != SPORK_OK) return wrong(1, "threads_free_queue");
+    if (keep && spork_keep(queue) != SPORK_OK) return wrong(2, "threads_free_queue");
+    spork_queue_free(queue);
+    return 0;
+}
+
 int threads_say(const spork_args *args)
 {
     spork_connection *connection;

@@ -57,6 +57,7 @@ typedef struct threads_objects {
 int threads_use_objects(const spork_args *args);
 /* queue, keep (bool), pointer to a place for it: keeps it if it shall, and puts 7 into it. */
 int threads_take_queue(const spork_args *args);
+int threads_free_queue(const spork_args *args);  /* queue, bool keep: it frees it itself */
 int threads_say(const spork_args *args);         /* connection, text, go (event): sends it, ends after `go` */
 int threads_put_numbers(const spork_args *args); /* queue, count: puts so many ints, closes it */
 
