@@ -116,8 +116,8 @@ static void pause_for(uint64_t from, uint32_t ns)
 static uint32_t look(spork__progress found, void *user, uint32_t lag, bool crowded)
 {
     uint32_t step = lag, n;
-    for (int i = 0; i < FIRST_LOOKS && lag == 0;
-         i++) { /* nearer to each other than the clock can tell */
+    /* These are nearer to each other than the clock can tell. */
+    for (int i = 0; i < FIRST_LOOKS && lag == 0; i++) {
         if ((n = found(user)) != 0) return n;
         relax();
     }

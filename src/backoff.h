@@ -3,8 +3,8 @@
  * the cache line away from the one who is about to write it, and that costs both. So there are
  * three steps, of which a wait takes those that have been worth it lately:
  *
- * look    again, with growing distance. In a flow the first look is late: who has caught up lets
- *             the other get ahead, and both then move lines between their caches in batches
+ *     look    again, with growing distance. In a flow the first look is late: who has caught up
+ *             lets the other get ahead, and both then move lines between their caches in batches
  *     leave   the CPU for a moment, to those who want it: a yield; or a nap, if the other has much
  *             to do
  *     sleep   the caller's own business: on a bell, or on a word

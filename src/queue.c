@@ -216,10 +216,12 @@ static bool nobody_plays(const waiter *w, spork_role role, bool thorough, const 
 
 static bool may_put(void *user)
 {
-    const spork_queue *q = ((const waiter *)user)->queue;
-    return q->rights.put && !atomic_load_explicit(&q->words->closed, memory_order_relaxed);
+    return spork__ring_may_put(&((const waiter *)user)->queue->rights);
 }
-static bool may_get(void *user) { return ((const waiter *)user)->queue->rights.get; }
+static bool may_get(void *user)
+{
+    return spork__ring_may_get(&((const waiter *)user)->queue->rights);
+}
 
 static bool no_putter(void *user, bool thorough)
 {

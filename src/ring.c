@@ -421,15 +421,6 @@ static void renew(spork__ring *r, spork__ring_wait *wait)
     if (wait->tenant != 0) spork__lease_claim(&r->words->put.room, &wait->tenant);
 }
 
-/* Under the lock: who closes waits until nobody has it; who drops a role, until it sees that this
- * process has not, which sequential consistency decides. */
-static bool may_put(const spork__ring_rights *rights)
-{
-    return atomic_load(&rights->put) &&
-           atomic_load_explicit(rights->closed, memory_order_relaxed) == 0;
-}
-static bool may_get(const spork__ring_rights *rights) { return atomic_load(&rights->get); }
-
 /* Without the lock: as it was a moment ago. The getting index comes first, which never passes the
  * other. A distance that cannot be is damage, or two moments: who has the lock will know. */
 static bool has_room(spork__ring *r, void *user)
@@ -588,7 +579,7 @@ SPORK__SHORT_WAY bool spork__ring_put_at_once(spork__ring *r, uint32_t me,
         !spork__robust_try_as(&r->words->put.lock, me))
         return false;
     spork__at(SPORK__AT_RING_PUT_LOCKED);
-    bool can = finds_room(r, &n) && may_put(rights);
+    bool can = finds_room(r, &n) && spork__ring_may_put(rights);
     if (can)
         write_inline(r, place_for(r, &n), n.units, data, size);
     else
@@ -959,7 +950,7 @@ SPORK__SHORT_WAY bool spork__ring_get_at_once(spork__ring *r, uint32_t me,
         !spork__robust_try_as(&r->words->get.lock, me))
         return false;
     spork__at(SPORK__AT_RING_GET_LOCKED);
-    if (!finds_message(r) || !may_get(rights) ||
+    if (!finds_message(r) || !spork__ring_may_get(rights) ||
         (rec = next_record(r, &next, &size, &extent)) == NULL || extent != SPORK__ARENA_NONE ||
         size > room) {
         unlock_as(r, false, me);

@@ -108,6 +108,17 @@ typedef struct spork__ring_rights {
     atomic_bool get, put;
     const _Atomic uint32_t *closed; /* not 0: nobody puts any more */
 } spork__ring_rights;
+/* Under the lock: who closes waits until nobody has it; who drops a role, until it sees that this
+ * process has not, which sequential consistency decides. */
+static inline bool spork__ring_may_put(const spork__ring_rights *rights)
+{
+    return atomic_load(&rights->put) &&
+           atomic_load_explicit(rights->closed, memory_order_relaxed) == 0;
+}
+static inline bool spork__ring_may_get(const spork__ring_rights *rights)
+{
+    return atomic_load(&rights->get);
+}
 /* The short way, for a message of the ring itself, if there is nothing to wait for, to mend, or to
  * explain, which is nearly always so. `me`: spork__tree_self_at_a_glance(). False: nothing was done,
  * and the other way is to be taken. */

@@ -1085,7 +1085,8 @@ TEST_F(Sync, AnEventIsSetAndCleared)
     EXPECT_TRUE(spork_event_is_set(event)) << "whoever dies";
 }
 
-// Who woke by itself just when it was rung for has announced itself once more: what it left is not the next one's.
+// Who woke by itself just when it was rung for has announced itself once more: what it left is not
+// the next one's.
 void forget_who_waited(spork_event *event)
 {
     ASSERT_EQ(SPORK_OK, spork_event_set(event));
