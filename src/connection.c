@@ -23,6 +23,7 @@ struct spork_connection {
     uint8_t side;
     bool look_for_mate;   /* the other end was made in this process, and may still be here */
     bool send_broken;     /* a message was sent in part */
+    bool refused; /* the message that is here was no pack of values, and its receiver knows */
     bool receives, sends; /* from the beginning, whatever has become of the handles */
     spork__message message;
 };
@@ -312,6 +313,7 @@ static spork_status receive_bytes(spork_connection *c, void *buffer, size_t size
     if (!in_place) spork__copy(buffer, m->data, m->have);
     if (received != NULL) *received = m->have;
     spork__message_drop(m);
+    c->refused = false;
     return SPORK_OK;
 }
 
@@ -333,6 +335,9 @@ static spork_status receive_values(spork_connection *c, spork_args **values, int
     size_t begin, handle_count = 0;
     spork_args args;
     int64_t handles[SPORK__MESSAGE_HANDLES];
+    if (c->refused)
+        spork__message_drop(m); /* else whoever receives values until the end never comes there */
+    c->refused = false;
     spork_status status = receive(c, timeout_ms);
     if (status == SPORK_OK) status = spork__message_reserve(m, m->have); /* a message of no bytes has no room yet */
     if (status == SPORK_OK) status = spork__os_channel_unwrap(m, &begin);
@@ -340,6 +345,7 @@ static spork_status receive_values(spork_connection *c, spork_args **values, int
     if (status == SPORK_OK && spork__objects_wanted(&args) != m->handle_count)
         status = spork__fail(SPORK_BAD_MESSAGE, "a message with %zu handles, whose objects have %zu", m->handle_count,
                              spork__objects_wanted(&args));
+    c->refused = status == SPORK_BAD_MESSAGE && m->whole;
     if (status != SPORK_OK) return status;
     /* From here on the message is taken: objects that cannot be made would be no better the next time. Its handles stay on its list until
      * the objects have them: another thread's fork would find them there, and close them in the child. */

@@ -433,17 +433,38 @@ TEST_F(Connection, BytesAreNoValuesAndStayBytes)
                 EXPECT_EQ(SPORK_OK, send(line.writer, bytes));
                 EXPECT_EQ(SPORK_OK, spork_connection_send(line.writer, spork_pack(8), kWatchdogMs));
             });
-            for (int i = 0; i < 2; i++) {
-                EXPECT_EQ(SPORK_BAD_MESSAGE, status_of_values(line.reader)) << bytes.size();
-                EXPECT_STRNE("", spork_error());
-                EXPECT_EQ(SPORK_OK, spork_connection_poll(line.reader, 0));
-            }
+            EXPECT_EQ(SPORK_BAD_MESSAGE, status_of_values(line.reader)) << bytes.size();
+            EXPECT_STRNE("", spork_error());
+            EXPECT_EQ(SPORK_OK, spork_connection_poll(line.reader, 0));
             EXPECT_TRUE(same(bytes, receive(line.reader)));
             int number = 0;
             Message message = receive_values(line.reader);
             EXPECT_EQ(SPORK_OK, spork_unpack(message.get(), &number));
             EXPECT_EQ(8, number);
         }
+}
+
+// Who receives values until the end would else be told of the same message for ever.
+TEST_F(Connection, WhoReceivesOnlyValuesIsToldOnceOfBytes)
+{
+    for (bool duplex : {false, true}) {
+        Line line(duplex);
+        for (const char *bytes : {"one", "two"}) ASSERT_EQ(SPORK_OK, send(line.writer, bytes));
+        ASSERT_EQ(SPORK_OK, spork_connection_send(line.writer, spork_pack(8), kWatchdogMs));
+        ASSERT_EQ(SPORK_OK, send(line.writer, "three"));
+        line.writer.close();
+        int refused = 0, values = 0;
+        spork_args *message = nullptr;
+        for (spork_status status; (status = spork_connection_recv(line.reader, &message,
+                                                                  kWatchdogMs)) != SPORK_CLOSED;) {
+            ASSERT_TRUE(status == SPORK_OK || status == SPORK_BAD_MESSAGE) << spork_error();
+            if (status == SPORK_OK) spork_args_free(message);
+            (status == SPORK_OK ? values : refused)++;
+            ASSERT_LE(refused, 3);
+        }
+        EXPECT_EQ(3, refused);
+        EXPECT_EQ(1, values);
+    }
 }
 
 TEST_F(Connection, ValuesWhoseObjectsDidNotComeAreNoValuesAndStayBytes)
