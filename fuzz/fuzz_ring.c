@@ -2,7 +2,8 @@
  * back with a status; nothing outside of the shared memory is touched (which a sanitizer would see).
  *
  * An input is a list of steps: which calls, how much is put, and triples until one begins with 0xFF. A step may put without
- * getting, so that what is written over is still to be read, or get without putting. */
+ * getting, so that what is written over is still to be read, or get without putting. The first also tells whether the ring has one
+ * segment, or several. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +12,8 @@
 #include "expect.h"
 #include "ring.h"
 
-enum { CAPACITY = 8192, LARGEST = CAPACITY };
-enum { LENDS = 1, NO_GET = 2, NO_PUT = 4 };
+enum { CAPACITY = 8192, SEVERAL_SEGMENTS = 5 << 20, LARGEST = SEVERAL_SEGMENTS };
+enum { LENDS = 1, NO_GET = 2, NO_PUT = 4, IN_SEGMENTS = 128 /* of the first step: for all */ };
 
 static bool nobody_leaves(void *user, bool thorough) { return (void)user, (void)thorough, false; }
 static bool allowed(void *user) { return (void)user, true; }
@@ -71,7 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     spork__ring ring, other;
     spork__ring_hands hands = {0};
     memset(&ring, 0, sizeof ring);
-    EXPECT(spork__ring_plan(CAPACITY, &sizes) == SPORK_OK);
+    size_t capacity = size > 0 && data[0] & IN_SEGMENTS ? SEVERAL_SEGMENTS : CAPACITY;
+    EXPECT(spork__ring_plan(capacity, &sizes) == SPORK_OK);
     EXPECT(spork__os_block_new_growing(&block, sizes.whole) == SPORK_OK);
     EXPECT(spork__os_block_commit(&block, 0, sizes.fixed) == SPORK_OK);
     for (int i = 0; i < SPORK__RING_LOCKS; i++) EXPECT(spork__os_berth_new(&ring.berths[i]) == SPORK_OK);
@@ -79,8 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         EXPECT(spork__os_berth_new(&ring.ears[i].berth) == SPORK_OK);
         ring.ears[i].chime = (spork__chime){SPORK__NO_HANDLE, SPORK__NO_HANDLE};
     }
-    EXPECT(spork__ring_make(&ring, &block, 0, CAPACITY, 100) == SPORK_OK);
-    size_t words = (size_t)(ring.data - (unsigned char *)block.data) + 256; /* and the first records */
+    EXPECT(spork__ring_make(&ring, &block, 0, capacity, 100) == SPORK_OK);
+    size_t words = ring.segments.offset + 256; /* and the first records */
     for (size_t at = 0; at + 2 <= size;) {
         uint8_t what = data[at++];
         size_t length = data[at] * (data[at] % 8 == 0 ? 33u : 1u);

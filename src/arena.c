@@ -7,7 +7,9 @@
  *     written    words of an extent that has no owner: none
  *     taken      an extent of a dead owner, until a sweep: the next take that finds no room makes one
  *     freeing    the same
- * Memory that was committed stays.
+ * Memory that was committed stays, until there is no extent, and somebody gives it back
+ * (under the lock, too): then all processes are told first, by another number, that what they have
+ * seen to be there is not to be relied upon.
  *
  * Place and length are read by others only as long as the owner's word says that there is an extent, which is written after
  * them; still, they come from memory that others can write, and are checked before they are used. */
@@ -20,7 +22,12 @@
 #include "robust.h"
 #include "tree.h"
 
-enum { MAGIC = 0x4E524153 /* "SARN" */, LAYOUT = 1, LOCK_MS = 50 };
+enum {
+    MAGIC = 0x4E524153 /* "SARN" */,
+    LAYOUT = 2,
+    LOCK_MS = 50,
+    KEPT = (4 << 20) / SPORK__ARENA_UNIT
+};
 
 typedef struct extent {
     _Atomic uint32_t owner;
@@ -37,6 +44,7 @@ struct spork__arena_table {
     uint32_t layout, extents, units;
     _Atomic uint32_t used; /* no extent from this one on has ever been used */
     _Atomic uint32_t takes; /* how often the lock was had; it comes round */
+    _Atomic uint32_t trims; /* how often memory was given back; the same */
     _Alignas(128) extent extent[SPORK__ARENA_EXTENTS];
 };
 
@@ -112,13 +120,24 @@ static extent *find_free(spork__arena_table *t, uint32_t *index)
     return &t->extent[n];
 }
 
+static uint64_t trims_of(const spork__arena *arena)
+{
+    return atomic_load_explicit(&arena->table->trims, memory_order_acquire);
+}
+/* Of what was seen, if nothing was given back since. */
+static uint32_t have_of(uint64_t seen, uint64_t trims)
+{
+    return seen >> 32 == trims ? (uint32_t)seen : 0;
+}
+
 /* Each process asks the system itself, once: what others write about it could be wrong, and the price a crash. Up to `taken` there are
  * extents, whose memory was there before they were: one that reaches beyond all that there is is damaged, and must not
  * cost all that the system has. */
 static spork_status commit(const spork__arena *arena, uint32_t taken, uint32_t end)
 {
-    _Atomic uint32_t *committed = (_Atomic uint32_t *)&arena->committed;
-    uint32_t have = atomic_load_explicit(committed, memory_order_relaxed);
+    _Atomic uint64_t *committed = (_Atomic uint64_t *)&arena->committed;
+    uint64_t seen = atomic_load_explicit(committed, memory_order_relaxed), trims = trims_of(arena);
+    uint32_t have = have_of(seen, trims);
     if (end <= have) return SPORK_OK;
     if (taken > have && taken > spork__os_block_committed(arena->block) / SPORK__ARENA_UNIT)
         return spork__fail(SPORK_BAD_MESSAGE,
@@ -128,8 +147,9 @@ static spork_status commit(const spork__arena *arena, uint32_t taken, uint32_t e
     if (status == SPORK_OK)
         status = spork__os_block_commit(arena->block, arena->offset + (size_t)have * SPORK__ARENA_UNIT,
                                         (size_t)(end - have) * SPORK__ARENA_UNIT);
-    while (status == SPORK_OK && have < end &&
-           !atomic_compare_exchange_weak_explicit(committed, &have, end, memory_order_relaxed, memory_order_relaxed)) {}
+    while (status == SPORK_OK && have_of(seen, trims) < end &&
+           !atomic_compare_exchange_weak_explicit(committed, &seen, trims << 32 | end,
+                                                  memory_order_relaxed, memory_order_relaxed)) {}
     return status;
 }
 
@@ -234,6 +254,35 @@ size_t spork__arena_sweep(spork__arena *arena, spork__arena_lost lost, void *use
         freed += spork__arena_hand(arena, i, owner, 0);
     }
     return freed;
+}
+
+static bool is_empty(const spork__arena_table *t)
+{
+    for (uint32_t i = 0, n = used(t); i < n; i++)
+        if (atomic_load_explicit(&t->extent[i].owner, memory_order_acquire) != 0) return false;
+    return true;
+}
+
+void spork__arena_trim(spork__arena *arena)
+{
+    spork__arena_table *t = arena->table;
+    if (!spork__os_block_can_discard() || units(arena) <= KEPT || !is_empty(t)) return;
+    spork_status status = spork__robust_acquire(&t->lock, arena->berth, 0);
+    if (status != SPORK_OK && status != SPORK_OWNER_DIED) return;
+    if (is_empty(t)) { /* and stays so */
+        size_t from = (size_t)KEPT * SPORK__ARENA_UNIT;
+        atomic_fetch_add_explicit(&t->trims, 1, memory_order_release);
+        spork__at(SPORK__AT_ARENA_TRIMMED);
+        spork__os_block_discard(arena->block, arena->offset + from, arena->size - from);
+    }
+    spork__robust_release(&t->lock, arena->berth);
+}
+
+bool spork__arena_holds_more(const spork__arena *arena)
+{
+    uint64_t seen =
+        atomic_load_explicit((const _Atomic uint64_t *)&arena->committed, memory_order_relaxed);
+    return spork__os_block_can_discard() && have_of(seen, trims_of(arena)) > KEPT;
 }
 
 uint32_t spork__arena_locked_by(const spork__arena *arena, uint32_t *time)

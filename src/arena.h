@@ -1,6 +1,7 @@
 /* The arena: room for large things in shared memory, given out as extents. Every extent names its owner, a participant of the tree
  * (tree.h), until it is freed: what the dead held is swept up by the living. Memory is taken from the system when an extent
- * first needs it, and then kept: a lack of it is SPORK_NO_SPACE, never a SIGBUS.
+ * first needs it, and then kept until the arena is idle (spork__arena_trim): a lack of it is
+ * SPORK_NO_SPACE, never a SIGBUS.
  *
  * An extent may also be NOBODY's: it belongs to the structure that the arena serves, which has to know by the extent's `mark` whether it
  * still refers to it. */
@@ -25,7 +26,9 @@ typedef struct spork__arena {
     spork__arena_table *table;
     size_t offset, size; /* of the room in the block; both multiples of SPORK__ARENA_UNIT */
     spork_native berth;  /* of the table's lock */
-    uint32_t committed;  /* units from the first on that this process has seen to have memory; an atomic */
+    /* Atomic: how often the memory was given back << 32 | units from the first on that this process
+     * has seen to have memory since. */
+    uint64_t committed;
 } spork__arena;
 
 /* How much room a table needs; aligned to 128. */
@@ -52,6 +55,10 @@ uint64_t spork__arena_mark(const spork__arena *arena, uint32_t extent);
 /* Frees the extents of dead owners for which `lost` says so (NULL: all); how many. `owner` may be SPORK__ARENA_NOBODY. */
 typedef bool (*spork__arena_lost)(void *user, uint32_t owner, uint64_t mark);
 size_t spork__arena_sweep(spork__arena *arena, spork__arena_lost lost, void *user);
+/* Gives memory back if there is no extent, but for the first few MiB. */
+void spork__arena_trim(spork__arena *arena);
+/* Whether this process knows of more memory than that. */
+bool spork__arena_holds_more(const spork__arena *arena);
 /* The participant that is looking for room just now; 0. *time: a number that is another one when it is looking anew, or gets on
  * with what it does. */
 uint32_t spork__arena_locked_by(const spork__arena *arena, uint32_t *time);

@@ -40,6 +40,10 @@ typedef enum spork__point {
     SPORK__AT_ARENA_WRITTEN, /* place and length of an extent, not yet its owner */
     SPORK__AT_ARENA_TAKEN,
     SPORK__AT_ARENA_FREEING,
+    SPORK__AT_ARENA_TRIMMED, /* all are told, the memory is still there */
+    SPORK__AT_SEGMENT_ENTERED, /* behind a place that the index has not reached */
+    SPORK__AT_SEGMENT_BACKED,  /* memory that is not yet counted */
+    SPORK__AT_SEGMENT_TRIMMED, /* counted less than there still is */
     SPORK__AT_RING_PUT_LOCKED,
     SPORK__AT_RING_PUT_WRITTEN,   /* the message, the index not yet */
     SPORK__AT_RING_PUT_HANDED,    /* an extent is the ring's, which does not know of it yet */
@@ -96,6 +100,7 @@ typedef enum spork__bug {
     SPORK__BUG_RING_COMMITS_FIRST,      /* the index moves before the bytes are there */
     SPORK__BUG_RING_FORGETS_EXTENTS,    /* a side that is taken over is not mended */
     SPORK__BUG_RING_READS_UNLOCKED,     /* receivers do not exclude each other */
+    SPORK__BUG_SEGMENT_SHARED,          /* one is entered that is still read from */
     SPORK__BUG_MUTEX_WHOLE,             /* a user's death with the lock is told to nobody */
     SPORK__BUG_SEMAPHORE_KEEPS,         /* the permits of the dead do not come back */
     SPORK__BUG_SEMAPHORE_NO_RECOUNT,    /* a number of free permits that a death left wrong stays so */

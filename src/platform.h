@@ -175,6 +175,12 @@ spork_status spork__os_block_new_growing(spork__block *block, size_t size);
 spork_status spork__os_block_commit(const spork__block *block, size_t offset, size_t size);
 /* SPORK_NO_SPACE: the system has not so much left, and would have somebody killed for it. */
 spork_status spork__os_block_afford(size_t size);
+/* Whether these bytes of such a block may be touched: false if that would end this process. */
+bool spork__os_block_is_backed(const spork__block *block, size_t offset, size_t size);
+/* Takes the memory of these bytes away again, in every process, where the system can do that: they
+ * are not to be touched before they are committed anew. Whole pages; does nothing where it cannot. */
+bool spork__os_block_can_discard(void);
+void spork__os_block_discard(const spork__block *block, size_t offset, size_t size);
 /* For how many of its bytes there is memory, in all; its size where the system does not tell. */
 size_t spork__os_block_committed(const spork__block *block);
 /* How large such a block may be made without being a burden, if little of it is used. */

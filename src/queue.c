@@ -29,13 +29,20 @@
 #include "value.h"
 #include "waitable.h"
 
-enum { MAGIC = 0x45555153 /* "SQUE" */, LAYOUT = 1, DEFAULT_CAPACITY = 1 << 20, MOST_MESSAGES = (1 << 28) - 2 };
+enum {
+    MAGIC = 0x45555153 /* "SQUE" */,
+    LAYOUT = 1,
+    DEFAULT_CAPACITY = 1 << 20,
+    MOST_MESSAGES = (1 << 28) - 2,
+    FEW_BYTES = 4096
+};
 
 enum { CLOSING = 1, CLOSED = 2 }; /* no more puts begin; none is under way any more */
 
 typedef struct line {
     _Atomic uint64_t roles;
-    uint64_t room;
+    _Atomic uint32_t objects; /* in which this process has the queue */
+    uint32_t room;
     spork__ring_hands hands;
 } line;
 _Static_assert(sizeof(line) == 32, "the same on both sides of a process' border");
@@ -59,7 +66,7 @@ struct spork_queue {
     spork__ring_rights rights; /* what this object may do */
     _Atomic uint32_t enrolled; /* as whom; another after a plain fork */
     spork__ring_hands *hands;  /* of that one's line */
-    atomic_bool warned;
+    atomic_bool warned, warned_of_bytes;
     _Atomic uint32_t
         looked_at[2]; /* how many changes there were when nobody was found missing; for SPORK_PUT, SPORK_GET */
     spork__ring_loan reserved, peeked;
@@ -117,7 +124,9 @@ static void change_roles(spork_queue *q, uint32_t me, uint64_t change, bool add)
     uint64_t found = atomic_load(&l->roles);
     while (id_of(found) != me) { /* the tree gave us the slot: who had it before is dead */
         write_off(q, l, found);
-        if (atomic_compare_exchange_strong(&l->roles, &found, (uint64_t)me << 32)) found = (uint64_t)me << 32;
+        if (!atomic_compare_exchange_strong(&l->roles, &found, (uint64_t)me << 32)) continue;
+        atomic_store(&l->objects, 0);
+        found = (uint64_t)me << 32;
     }
     while (!atomic_compare_exchange_weak(&l->roles, &found, add ? found + change : found - change)) {}
 }
@@ -135,11 +144,23 @@ static spork_status enrol(spork_queue *q)
     known = atomic_load(&q->enrolled);
     if (known != me) {
         change_roles(q, me, count_for(q), true);
+        atomic_fetch_add(&line_of(q, me)->objects, 1);
         q->hands = &line_of(q, me)->hands;
         atomic_store(&q->enrolled, me);
     }
     spork__os_unlock(SPORK__LOCK_OBJECTS);
     return SPORK_OK;
+}
+
+/* What this process has in hands is lost when its last object of the queue goes: nobody else could
+ * say that it is done. */
+static void leave(spork_queue *q, uint32_t me)
+{
+    line *l = line_of(q, me);
+    change_roles(q, me, count_for(q), false);
+    if (atomic_fetch_sub(&l->objects, 1) != 1) return;
+    write_off(q, l, atomic_load(&l->roles));
+    spork__bell_ring_late(&q->words->done_bell, &q->done_ear);
 }
 
 static uint64_t mask_of(spork_role role) { return role == SPORK_PUT ? 0xFFFF0000u : 0xFFFFu; }
@@ -300,15 +321,39 @@ static void destroy(spork_queue *q, bool with_handles)
     spork__free(q);
 }
 
-static spork_status fill(spork_queue *q, const spork_queue_options *o, size_t capacity)
+static spork_status get_block(spork__block *block, size_t capacity)
 {
     spork__ring_sizes sizes = {0};
-    uint32_t most = o->max_messages == 0 || o->max_messages > MOST_MESSAGES ? MOST_MESSAGES : (uint32_t)o->max_messages;
     spork_status status = spork__ring_plan(capacity, &sizes);
     if (status != SPORK_OK) return status;
     status = spork__os_block_afford(ring_offset() + sizes.fixed);
-    if (status == SPORK_OK) status = spork__os_block_new_growing(&q->block, ring_offset() + sizes.whole);
-    if (status == SPORK_OK) status = spork__os_block_commit(&q->block, 0, ring_offset() + sizes.fixed);
+    if (status == SPORK_OK)
+        status = spork__os_block_new_growing(block, ring_offset() + sizes.whole);
+    if (status != SPORK_OK) return status;
+    status = spork__os_block_commit(block, 0, ring_offset() + sizes.fixed);
+    if (status != SPORK_OK) spork__os_block_free(block);
+    return status;
+}
+
+/* As many addresses as there are, of those that are no burden: the memory behind them is to be the
+ * bound. */
+static spork_status get_unbounded_block(spork__block *block, size_t *capacity)
+{
+    spork_status status;
+    *capacity = spork__os_block_spacious();
+    while ((status = get_block(block, *capacity)) != SPORK_OK && *capacity > DEFAULT_CAPACITY)
+        *capacity /= 2;
+    return status;
+}
+
+static spork_status fill(spork_queue *q, const spork_queue_options *o)
+{
+    size_t capacity = o->capacity != 0 ? o->capacity : DEFAULT_CAPACITY;
+    uint32_t most = o->max_messages == 0 || o->max_messages > MOST_MESSAGES
+                        ? MOST_MESSAGES
+                        : (uint32_t)o->max_messages;
+    spork_status status =
+        o->unbounded ? get_unbounded_block(&q->block, &capacity) : get_block(&q->block, capacity);
     for (int i = 0; i < LOCKS && status == SPORK_OK; i++) status = spork__os_berth_new(&q->ring.berths[i]);
     for (int i = 0; i < BELLS && status == SPORK_OK; i++) {
         status = spork__os_berth_new(&q->ring.ears[i].berth);
@@ -326,16 +371,35 @@ static spork_status fill(spork_queue *q, const spork_queue_options *o, size_t ca
     return spork__ring_make(&q->ring, &q->block, ring_offset(), capacity, most);
 }
 
+/* What would only be found out later, by who waits for ever. */
+static spork_status check_options(const spork_queue_options *o)
+{
+    if (o->unbounded && o->capacity != 0)
+        return spork__fail(SPORK_INVALID, "an unbounded queue has no capacity");
+    if (o->capacity == 0 || o->capacity >= FEW_BYTES || o->max_messages <= o->capacity)
+        return SPORK_OK;
+    return spork__fail(
+        SPORK_INVALID,
+        "%zu messages do not fit into %zu bytes: the number of messages comes first, "
+        "then the bytes; 0 for one that is no bound",
+        o->max_messages, o->capacity);
+}
+
 spork_queue *spork__queue_new(const spork_queue_options *options, size_t size)
 {
     spork_queue_options o;
     memset(&o, 0, sizeof o);
     if (options != NULL) memcpy(&o, options, size < sizeof o ? size : sizeof o);
     spork__kind_add(&spork__queue_kind);
+    spork_status status = check_options(&o);
+    if (status != SPORK_OK) {
+        spork__fail_in(status, "spork_queue_new");
+        return NULL;
+    }
     spork_queue *q = new_queue();
     if (q == NULL) return NULL;
     spork__os_lock(SPORK__LOCK_START);
-    spork_status status = fill(q, &o, o.capacity != 0 ? o.capacity : DEFAULT_CAPACITY);
+    status = fill(q, &o);
     if (status == SPORK_OK)
         spork__object_track(&q->object, &spork__queue_kind);
     else
@@ -433,7 +497,7 @@ void spork_queue_free(spork_queue *q)
         uint32_t me = spork__tree_self_at_a_glance();
         if (me == 0) me = spork__tree_self();
         give_up_loans(q);
-        if (me != 0 && me == q->enrolled) change_roles(q, me, count_for(q), false);
+        if (me != 0 && me == q->enrolled) leave(q, me);
         tell_of_change(q);
     }
     spork__os_lock(SPORK__LOCK_START);
@@ -579,6 +643,17 @@ static void *room_in_message(spork__ring_sink *sink, size_t size)
     return sink->status == SPORK_OK ? v->message.data : NULL;
 }
 
+/* Bytes that are no pack of values were got as one. Who gets until there is something else than
+ * SPORK_OK may take that for the end. */
+static void lose_bytes(spork_queue *q)
+{
+    spork__ring_done(q->hands); /* nobody else will say so */
+    if (atomic_exchange(&q->warned_of_bytes, true)) return;
+    spork__log(SPORK_LOG_WARNING,
+               "a message got by spork_queue_get was no pack of values, and is lost: what "
+               "spork_queue_put_bytes puts is got by spork_queue_get_bytes");
+}
+
 static spork_status get_values(spork_queue *q, spork_args **values, int timeout_ms)
 {
     values_sink v;
@@ -588,7 +663,7 @@ static spork_status get_values(spork_queue *q, spork_args **values, int timeout_
     v.sink.room = room_in_message;
     spork_status status = get_into(q, &v.sink, timeout_ms);
     if (status == SPORK_OK && (status = spork__values_decode(v.message.data, v.sink.size, &args)) != SPORK_OK)
-        spork__ring_done(q->hands); /* it is taken: nobody else will say so */
+        lose_bytes(q);
     if (status != SPORK_OK) {
         spork__message_drop(&v.message);
         return status;
@@ -830,5 +905,7 @@ bool spork__queue_awaited(const spork_queue *q, int role)
 }
 
 bool spork__queue_leased(const spork_queue *q) { return spork__ring_leased(&q->ring); }
+
+size_t spork__queue_memory(const spork_queue *q) { return spork__os_block_committed(&q->block); }
 
 size_t spork__queue_tidy(spork_queue *q) { return spork__ring_tidy(&q->ring); }

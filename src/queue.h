@@ -18,6 +18,9 @@ bool spork__queue_awaited(const spork_queue *queue, int role);
 /* Whether somebody who has waited long for room has a lease of it (ring.c). For tests. */
 bool spork__queue_leased(const spork_queue *queue);
 
+/* Bytes that the system has given for it. For tests. */
+size_t spork__queue_memory(const spork_queue *queue);
+
 /* Takes back what dead processes had in hands. Extents of large messages that are left, of the queue's and of living
  * processes'. For tests. */
 size_t spork__queue_tidy(spork_queue *queue);

@@ -4,7 +4,8 @@
  *
  *     record = size, kind                                8 bytes
  *              the message, or {extent, 0, size}         rounded up to 8
- *     A record is never split: what is left at the end of the ring is skipped by a record of kind PAD.
+ *     A record is never split: what is left at the end of the ring, or of one of the segments of
+ *     which a large one consists (segments.h), is skipped by a record of kind PAD.
  *
  *     put   lock - room? - write - [extent: mark it, hand it to NOBODY] - move the index - unlock - ring
  *     get   lock - there? - copy - note it in hands - move the index - [extent: hand it to me] - unlock - ring
@@ -60,15 +61,16 @@
 #include "lease.h"
 #include "robust.h"
 
-enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 3, COUNT_BITS = 28, ASK_MS = 20, PASS_MS = 200 };
+enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 4, COUNT_BITS = 28, ASK_MS = 20, PASS_MS = 200 };
 enum { STARVING_MS = 10, INSIDE_MS = 100 };
 /* How far the other gets ahead of who waits for messages, for room (or a quarter of the ring, if that
  * is less), or for a lock, in messages of up to so many units. */
 enum { DATA_BATCH = 128, ROOM_BATCH = 4096, TURN_BATCH = 64, SMALL_UNITS = 16 };
+enum { SOON_AGAIN = (4 << 20) / 8 }; /* units */
 enum { NAP_BATCH = 16 }; /* of room, that is worth a nap where nobody looks */
 enum { INLINE = 1, EXTENT = 2, PAD = 3 };
 static const uint64_t count_mask = (UINT64_C(1) << COUNT_BITS) - 1, place_mask = (UINT64_C(1) << (64 - COUNT_BITS)) - 1;
-static const size_t smallest_ring = 4096, largest_ring = 4 << 20, grain = 65536;
+static const size_t grain = 65536;
 
 /* What the other side looks at has a cache line of its own: who looks takes it away, and the lock
  * should not go with it. */
@@ -113,7 +115,7 @@ static uint32_t progress(uint64_t from, uint64_t to)
 
 static record *record_at(const spork__ring *r, uint64_t at)
 {
-    return (record *)(void *)(r->data + (at & (r->units - 1)) * 8);
+    return spork__segments_place(&r->segments, at);
 }
 
 static spork_status damaged(void) { return spork__fail(SPORK_BAD_MESSAGE, "the queue's shared memory is damaged"); }
@@ -122,24 +124,23 @@ static spork_status damaged(void) { return spork__fail(SPORK_BAD_MESSAGE, "the q
 
 static size_t up(size_t size, size_t to) { return (size + to - 1) / to * to; }
 
-static size_t ring_size(size_t capacity)
-{
-    size_t size = smallest_ring;
-    while (size < capacity && size < largest_ring) size *= 2;
-    return size;
-}
-
 static size_t table_offset(void) { return up(sizeof(spork__ring_words), 128); }
-static size_t data_offset(void) { return up(table_offset() + spork__arena_table_size(), 4096); }
+static size_t segments_offset(void) { return up(table_offset() + spork__arena_table_size(), 128); }
+static size_t data_offset(void)
+{
+    return up(segments_offset() + spork__segments_table_size(), 4096);
+}
 static size_t arena_size(size_t capacity) { return up(capacity, SPORK__ARENA_UNIT); }
 
 spork_status spork__ring_plan(size_t capacity, spork__ring_sizes *sizes)
 {
     if (capacity > (sizeof(size_t) > 4 ? (size_t)1 << 40 : (size_t)1 << 29))
         return spork__fail(SPORK_TOO_LARGE, "a capacity of %zu bytes is more than a queue can have", capacity);
-    sizes->ring = ring_size(capacity);
-    sizes->fixed = up(data_offset() + sizes->ring, grain);
-    sizes->whole = sizes->fixed + arena_size(capacity);
+    spork__segments s = {0};
+    spork__segments_plan(&s, capacity);
+    sizes->fixed = data_offset() + spork__segments_at_start(&s);
+    sizes->ring = up(data_offset() + spork__segments_size(&s), grain);
+    sizes->whole = sizes->ring + arena_size(capacity);
     return SPORK_OK;
 }
 
@@ -154,13 +155,18 @@ static spork_status view(spork__ring *r, const spork__block *block, size_t offse
     unsigned char *base = (unsigned char *)block->data + offset;
     r->block = block;
     r->words = (spork__ring_words *)(void *)base;
-    r->data = base + data_offset();
-    r->units = sizes.ring / 8;
+    r->segments = (spork__segments){.block = block, .offset = offset + data_offset()};
+    r->segments.table = (spork__segment_table *)(void *)(base + segments_offset());
+    spork__segments_plan(&r->segments, capacity);
+    if (make) spork__segments_begin(&r->segments);
+    r->segment = UINT64_C(1) << r->segments.shift;
+    r->units = r->segments.places * r->segment;
+    r->room = r->segments.count * r->segment;
     r->largest = capacity;
     r->most = most;
     r->arena = (spork__arena){.block = block,
                               .table = (spork__arena_table *)(void *)(base + table_offset()),
-                              .offset = offset + sizes.fixed,
+                              .offset = offset + sizes.ring,
                               .size = arena_size(capacity),
                               .berth = r->berths[SPORK__RING_ARENA_LOCK]};
     return spork__arena_open(&r->arena, make);
@@ -173,7 +179,7 @@ spork_status spork__ring_make(spork__ring *r, const spork__block *block, size_t 
     spork__ring_words *w = r->words;
     w->layout = LAYOUT;
     w->most = most;
-    w->ring = r->units * 8;
+    w->ring = r->room * 8;
     w->largest = capacity;
     w->magic = MAGIC;
     return SPORK_OK;
@@ -186,10 +192,10 @@ spork_status spork__ring_join(spork__ring *r, const spork__block *block, size_t 
     if (w->magic != MAGIC || w->layout != LAYOUT)
         return spork__fail(SPORK_BAD_MESSAGE, "a queue of another version of Spork, or a damaged one");
     uint64_t largest = w->largest, ring = w->ring;
-    if (largest == 0 || largest > SIZE_MAX || w->most == 0 || w->most > count_mask ||
-        ring != ring_size((size_t)largest))
+    if (largest == 0 || largest > SIZE_MAX || w->most == 0 || w->most > count_mask)
         return damaged();
-    return view(r, block, offset, (size_t)largest, w->most, false);
+    spork_status status = view(r, block, offset, (size_t)largest, w->most, false);
+    return status == SPORK_OK && ring != r->room * 8 ? damaged() : status;
 }
 
 /* ---- locks ---- */
@@ -313,6 +319,23 @@ static bool mend_for_the_dead(spork__ring *r)
 
 /* ---- waiting ---- */
 
+/* Who waits for messages, and has seen the same empty ring before, gives back the memory that was
+ * needed when there was more in it. */
+static void rest(spork__ring *r)
+{
+    if (!spork__segments_hold_more(&r->segments) && !spork__arena_holds_more(&r->arena)) return;
+    uint64_t put = load(&r->words->put.index, memory_order_acquire);
+    if (atomic_exchange_explicit((_Atomic uint64_t *)&r->idle_at, put, memory_order_relaxed) != put)
+        return;
+    if (spork__planted(SPORK__BUG_RING_READS_UNLOCKED) || !spork__robust_try(&r->words->put.lock))
+        return;
+    uint64_t got = load(&r->words->get.index, memory_order_acquire);
+    put = load(&r->words->put.index, memory_order_relaxed);
+    if (messages(got, put) == 0) spork__segments_trim(&r->segments, at_of(put), at_of(got), true);
+    unlock(r, true);
+    spork__arena_trim(&r->arena);
+}
+
 typedef bool (*readiness)(spork__ring *r, void *user);
 
 /* When the last has gone, what it put before is there. */
@@ -350,6 +373,7 @@ static spork_status time_is_over(spork__ring *r, bool putting, readiness ready, 
     /* Who looks without waiting, again and again, should not pay for the question each time. */
     if (now - before >= ASK_MS * UINT64_C(1000000)) {
         atomic_store_explicit(asked, now, memory_order_relaxed);
+        if (!putting) rest(r);
         if (wait->deserted(wait->user, true)) return the_end(r, ready, user);
     }
     if (!putting) return spork__fail(SPORK_TIMEOUT, "nothing in the queue in %d ms", ms);
@@ -371,6 +395,7 @@ static spork_status sleep_once(spork__ring *r, bool putting, readiness ready, vo
     if (!putting) spork__bell_stand_in(bell);
     if (ready(r, user)) return SPORK_OK;
     bool thorough = wait->sleeps++ % 2 == 1; /* every other time, for it takes long */
+    if (thorough && !putting) rest(r);
     return wait->deserted(wait->user, thorough) ? the_end(r, ready, user) : SPORK_OK;
 }
 
@@ -388,16 +413,23 @@ typedef struct need {
     spork__ring_wait *wait;
 } need;
 
+static uint64_t to_end_of_segment(const spork__ring *r, uint64_t at)
+{
+    return r->segment - spork__segment_offset(&r->segments, at);
+}
+
 static void measure(const spork__ring *r, need *n, uint64_t index)
 {
-    uint64_t to_end = r->units - (at_of(index) & (r->units - 1));
+    uint64_t to_end = to_end_of_segment(r, at_of(index));
     n->index = index;
     n->pad = n->units > to_end ? to_end : 0;
 }
 
+/* Of several segments one is used again as a whole: nothing of the one that is got from. */
 static bool fits(const spork__ring *r, const need *n, uint64_t other)
 {
-    return distance(other, n->index) + n->pad + n->units <= r->units &&
+    uint64_t kept = r->segments.count > 1 ? spork__segment_offset(&r->segments, at_of(other)) : 0;
+    return kept + distance(other, n->index) + n->pad + n->units <= r->room &&
            messages(other, n->index) < r->most;
 }
 
@@ -432,16 +464,41 @@ static bool has_room(spork__ring *r, void *user)
     return fits(r, &n, got) && !spork__lease_is_anothers(&r->words->put.room, n.wait->tenant);
 }
 
+static uint64_t see_again(spork__ring *r)
+{
+    uint64_t got = load(&r->words->get.index, memory_order_acquire);
+    atomic_store_explicit(&r->words->put.seen, got, memory_order_relaxed);
+    return got;
+}
+
+/* Is it a moment to look which segments are free? At the beginning of one, and, of a long one,
+ * after each so many units that could be used again by now. */
+static bool turns_over(const spork__ring *r, const need *n)
+{
+    uint64_t from = spork__segment_offset(&r->segments, at_of(n->index)), to = from + n->units;
+    return from == 0 || n->pad > 0 || (from >= SOON_AGAIN && from / SOON_AGAIN != to / SOON_AGAIN);
+}
+
+/* Memory that was used a moment ago is still in a cache. So what is left of a long segment is
+ * skipped if there is little in the ring: what comes then is in a segment that is free again. */
+static void turn_over(spork__ring *r, need *n)
+{
+    uint64_t got = see_again(r);
+    need early = *n;
+    early.pad = to_end_of_segment(r, at_of(n->index));
+    if (n->pad == 0 && early.pad != r->segment && distance(got, n->index) < SOON_AGAIN / 4 &&
+        fits(r, &early, got))
+        *n = early;
+}
+
 /* Under the lock. */
 static bool finds_room(spork__ring *r, need *n)
 {
     side *s = &r->words->put;
     measure(r, n, load(&s->index, memory_order_relaxed));
-    if (!fits(r, n, load(&s->seen, memory_order_relaxed))) {
-        uint64_t other = load(&r->words->get.index, memory_order_acquire);
-        atomic_store_explicit(&s->seen, other, memory_order_relaxed);
-        if (!fits(r, n, other)) return false;
-    }
+    if (!fits(r, n, load(&s->seen, memory_order_relaxed)) && !fits(r, n, see_again(r)))
+        return false;
+    if (r->segments.count > 1 && turns_over(r, n)) turn_over(r, n);
     return !spork__lease_is_anothers(&s->room, n->wait != NULL ? n->wait->tenant : 0);
 }
 
@@ -488,12 +545,26 @@ static spork_status wait_for_room(spork__ring *r, need *n)
     }
 }
 
-/* Under the lock: where the record goes, which has been found to fit. */
-static uint64_t place_for(spork__ring *r, const need *n)
+/* A new segment, and memory, for the places to be written to. */
+static spork_status back_places(spork__ring *r, const need *n, uint64_t at)
+{
+    uint64_t got = load(&r->words->put.seen, memory_order_relaxed);
+    spork_status status = SPORK_OK;
+    if (n->pad > 0) status = spork__segments_back(&r->segments, at_of(n->index), 1);
+    if (status == SPORK_OK && spork__segment_offset(&r->segments, at) == 0)
+        status = spork__segments_enter(&r->segments, at, at_of(got));
+    return status == SPORK_OK ? spork__segments_back(&r->segments, at, n->units) : status;
+}
+
+/* Under the lock: where the record goes, which has been found to fit. SPORK_NO_SPACE. */
+static spork_status place_for(spork__ring *r, const need *n, uint64_t *at)
 {
     uint64_t begin = at_of(n->index);
-    if (n->pad > 0) *record_at(r, begin) = (record){(uint32_t)((n->pad - 1) * 8), PAD};
-    return begin + n->pad;
+    *at = begin + n->pad;
+    spork_status status = r->segments.count > 1 ? back_places(r, n, *at) : SPORK_OK;
+    if (status == SPORK_OK && n->pad > 0)
+        *record_at(r, begin) = (record){(uint32_t)((n->pad - 1) * 8), PAD};
+    return status;
 }
 
 static void move_put_index(spork__ring *r, uint64_t at)
@@ -535,7 +606,7 @@ static spork_status lock_if_room(spork__ring *r, need *n, uint64_t *at, bool *fu
     else if (!n->wait->allowed(n->wait->user))
         status = spork__fail(SPORK_CLOSED, "the queue's end has come");
     else
-        *at = place_for(r, n);
+        status = place_for(r, n, at);
     if (*full && distance(load(&r->words->put.seen, memory_order_relaxed), n->index) > r->units)
         status = damaged();
     if (*full || status != SPORK_OK) unlock(r, true);
@@ -568,20 +639,22 @@ static void write_inline(spork__ring *r, uint64_t at, uint64_t units, const void
     if (!spork__planted(SPORK__BUG_RING_COMMITS_FIRST)) move_put_index(r, at + units);
 }
 
-static bool goes_inline(const spork__ring *r, size_t size) { return size <= r->units * 8 / 4; }
+static bool goes_inline(const spork__ring *r, size_t size) { return size <= r->segment * 8 / 4; }
 
 SPORK__SHORT_WAY bool spork__ring_put_at_once(spork__ring *r, uint32_t me,
                                               const spork__ring_rights *rights, const void *data,
                                               size_t size)
 {
     need n = {.units = units_of(size)};
+    uint64_t at;
     if (!goes_inline(r, size) || size > r->largest ||
         !spork__robust_try_as(&r->words->put.lock, me))
         return false;
     spork__at(SPORK__AT_RING_PUT_LOCKED);
-    bool can = finds_room(r, &n) && spork__ring_may_put(rights);
+    bool can =
+        finds_room(r, &n) && spork__ring_may_put(rights) && place_for(r, &n, &at) == SPORK_OK;
     if (can)
-        write_inline(r, place_for(r, &n), n.units, data, size);
+        write_inline(r, at, n.units, data, size);
     else
         unlock_as(r, true, me);
     if (can) finish_put_as(r, NULL, me);
@@ -787,6 +860,11 @@ static void pass_on(spork__ring *r)
         spork__bell_ring_one(&r->words->data_bell, ear_of(r, false));
 }
 
+static bool may_touch(spork__ring *r, uint64_t at, uint64_t units)
+{
+    return spork__segments_has(&r->segments, at, units, false);
+}
+
 /* The next message: its record, and the place behind it. NULL: damaged. */
 static const record *next_record(spork__ring *r, uint64_t *next, size_t *size, uint32_t *extent)
 {
@@ -794,17 +872,18 @@ static const record *next_record(spork__ring *r, uint64_t *next, size_t *size, u
     uint64_t index = load(&s->index, memory_order_relaxed), at = at_of(index);
     uint64_t there = distance(index, load(&s->seen, memory_order_relaxed));
     const record *rec = record_at(r, at);
-    if (there == 0 || there > r->units) return NULL;
+    if (there == 0 || there > r->units || !may_touch(r, at, 1)) return NULL;
     if (rec->kind == PAD) {
-        uint64_t pad = r->units - (at & (r->units - 1));
+        uint64_t pad = to_end_of_segment(r, at);
         if (pad >= there) return NULL;
         at += pad;
         there -= pad;
         rec = record_at(r, at);
+        if (!may_touch(r, at, 1)) return NULL;
     }
     record now = *(const volatile record *)rec; /* once: what is checked is what is used */
-    uint64_t units = units_of(now.size), to_end = r->units - (at & (r->units - 1));
-    if (units > there || units > to_end) return NULL;
+    uint64_t units = units_of(now.size);
+    if (units > there || units > to_end_of_segment(r, at) || !may_touch(r, at, units)) return NULL;
     *next = at + units;
     *size = now.size;
     *extent = SPORK__ARENA_NONE;
@@ -818,7 +897,7 @@ static const record *next_record(spork__ring *r, uint64_t *next, size_t *size, u
 }
 
 #define TAKING UINT32_C(0x80000000)
-static uint64_t note(uint64_t at) { return (uint32_t)at & ~TAKING; }
+static uint64_t note(uint64_t index) { return index & count_mask; }
 
 /* Moves the getting index; the message is this process' from here on. Only who has the lock writes these words, so stores will do. */
 static void move_get_index(spork__ring *r, uint64_t next, spork__ring_hands *hands)
@@ -828,11 +907,11 @@ static void move_get_index(spork__ring *r, uint64_t next, spork__ring_hands *han
     uint64_t index = load(&s->index, memory_order_relaxed);
     _Atomic uint64_t *taken = (_Atomic uint64_t *)&hands->taken;
     uint32_t count = (uint32_t)load(taken, memory_order_relaxed);
-    atomic_store_explicit(taken, (note(at_of(index)) | TAKING) << 32 | count, memory_order_relaxed);
+    atomic_store_explicit(taken, (note(index) | TAKING) << 32 | count, memory_order_relaxed);
     spork__at(SPORK__AT_RING_GET_NOTED);
     atomic_store_explicit(&s->index, word(next, index + 1), memory_order_release);
     spork__at(SPORK__AT_RING_GET_COMMITTED);
-    atomic_store_explicit(taken, note(at_of(index)) << 32 | (uint32_t)(count + 1), memory_order_release);
+    atomic_store_explicit(taken, note(index) << 32 | (uint32_t)(count + 1), memory_order_release);
 }
 
 static uint32_t done_of(const spork__ring_hands *hands)
@@ -844,8 +923,8 @@ static uint32_t open_at(const spork__ring *r, uint64_t taken, uint32_t done)
 {
     uint32_t open = (uint32_t)taken - done, taking = (uint32_t)(taken >> 32);
     if (!(taking & TAKING)) return open;
-    uint32_t passed = ((uint32_t)at_of(load(&r->words->get.index, memory_order_acquire)) - taking) & 0x7FFFFFFF;
-    return open + (passed != 0 && passed < 0x40000000);
+    uint32_t passed = messages(taking, load(&r->words->get.index, memory_order_acquire));
+    return open + (passed != 0 && passed < count_mask / 2);
 }
 
 bool spork__ring_is_taking(const spork__ring_hands *hands) { return (spork__ring_taken(hands) >> 32 & TAKING) != 0; }

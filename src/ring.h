@@ -9,6 +9,7 @@
 #include "bell.h"
 #include "deadline.h"
 #include "platform.h"
+#include "segments.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,8 +25,10 @@ enum { SPORK__RING_ROOM, SPORK__RING_DATA, SPORK__RING_BELLS };
 typedef struct spork__ring {
     const spork__block *block;
     spork__ring_words *words;
-    unsigned char *data;
-    uint64_t units;   /* of 8 bytes, in the ring: a power of two */
+    spork__segments segments;
+    uint64_t units;   /* of 8 bytes: places until they come round, a power of two */
+    uint64_t room;    /* units of which there can be records at once */
+    uint64_t segment; /* units in one */
     uint64_t largest; /* message */
     uint32_t most;    /* messages at once */
     spork__arena arena;
@@ -36,11 +39,12 @@ typedef struct spork__ring {
     void *user;
     spork__backoff waits[2], turns[2]; /* of getting, and of putting */
     uint64_t asked_at; /* atomic: when somebody who only looks last asked whether the other side is deserted */
+    uint64_t idle_at; /* atomic: the putting index as it was when a getter last found nothing */
 } spork__ring;
 
-/* Bytes of the block that a ring needs: those in use from the start, and all with the arena. */
+/* Bytes of a block that a ring needs: those in use from the start, those before the arena, all. */
 typedef struct spork__ring_sizes {
-    size_t ring, fixed, whole;
+    size_t fixed, ring, whole;
 } spork__ring_sizes;
 /* For messages of up to `capacity` bytes. SPORK_TOO_LARGE. */
 spork_status spork__ring_plan(size_t capacity, spork__ring_sizes *sizes);

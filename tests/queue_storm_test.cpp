@@ -65,6 +65,18 @@ TEST(QueueStorm, DeathsAtEachPoint)
     EXPECT_GE(met, points - 2) << "deaths at a few points only";
 }
 
+// A queue of several segments, which are taken, used again and given back meanwhile.
+TEST(QueueStorm, DeathsAtEachPointOfASegment)
+{
+    queue_plan plan = storm_of(3, 3);
+    plan.capacity = 6 << 20;
+    plan.first = SPORK__AT_SEGMENT_ENTERED;
+    plan.last = SPORK__AT_SEGMENT_BACKED;
+    plan.deaths = harness_budget_of(3, 2, 200);
+    queue_result r = expect_order(plan);
+    for (int p = plan.first; p <= plan.last; p++) printf("at point %d: %d\n", p, r.at[p]);
+}
+
 class QueueWithAMistake : public testing::TestWithParam<spork__bug> {};
 
 TEST_P(QueueWithAMistake, IsFoundOut)
@@ -78,13 +90,16 @@ TEST_P(QueueWithAMistake, IsFoundOut)
         plan.last = SPORK__AT_RING_PUT_HANDED;
         plan.deaths = harness_budget_of(kWatchdogMs / 1000.0, 2, 2); // then there is no room for a third
     }
+    if (plan.bug == SPORK__BUG_SEGMENT_SHARED) plan.capacity = 6 << 20;
     queue_result r = queue_storm(&plan);
     printf("after %d deaths: %s, %u extents left\n", r.deaths, r.first, r.extents);
     EXPECT_TRUE(r.violations > 0 || r.missing > static_cast<long>(r.lost) || r.left > 0 || r.extents > 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(, QueueWithAMistake,
-                         testing::Values(SPORK__BUG_RING_COMMITS_FIRST, SPORK__BUG_RING_FORGETS_EXTENTS,
-                                         SPORK__BUG_RING_READS_UNLOCKED));
+                         testing::Values(SPORK__BUG_RING_COMMITS_FIRST,
+                                         SPORK__BUG_RING_FORGETS_EXTENTS,
+                                         SPORK__BUG_RING_READS_UNLOCKED,
+                                         SPORK__BUG_SEGMENT_SHARED));
 
 } // namespace

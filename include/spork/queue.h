@@ -35,9 +35,24 @@
  * be some microseconds older than it need be; a request's answer is looked for at once.
  *
  * ## How much fits
- * `max_messages` at once, and about `capacity` bytes, which is also the largest message. Small messages lie in a ring of that size
- * (rounded up to a power of two, 4 KiB at least and 4 MiB at most), each with 8 bytes more and rounded up to 8; those of more than a
- * quarter of the ring lie beside it, each in one piece. Memory for these is taken when they first come.
+ * `max_messages` at once, and `capacity` bytes of small messages and as many of large ones; so much is
+ * also the largest message. A small one counts 8 bytes more than it has, rounded up to 8, a large one
+ * whole pages. Up to a capacity of 4 MiB (it is rounded up to a power of two) a large one is more than
+ * a quarter of it, and small ones may leave as much unused where they come round; beyond, one of
+ * more than 256 KiB (or 1/1024 of the capacity, if that is more) is large, and of small ones all that
+ * was asked for fits, or somewhat more. Who puts all the work into a queue before there are any
+ * workers needs one that is large enough:
+ *
+ *     spork_queue_new(0, (size_t)4 << 30)                         // 4 GiB, of which 1 MiB is taken now
+ *     spork_queue_new_with(&(spork_queue_options){.unbounded = true})
+ *
+ * A capacity of up to 4 MiB is taken from the system at once. Of a larger one memory is taken when
+ * there are messages to fill it, and all but some MiB of it is given back when they have been got and
+ * somebody waits for more (Windows keeps it as long as the queue lives). The system may have less
+ * than the capacity: then put is SPORK_NO_SPACE, puts nothing, and may be tried again. Nobody is
+ * killed for the memory of a queue as long as the system tells how much it has left. Unbounded means
+ * that this is the only bound: 64 GiB of addresses, 4 GiB on Windows, 256 MiB on 32-bit systems, or
+ * what there is.
  *
  * ## The end
  * A process that has the queue may put and get, unless it was given it by spork_put_only or spork_get_only, or has dropped one of
@@ -49,11 +64,12 @@
  * ## task_done and join
  * A message that was got is open until its receiver calls spork_queue_task_done for it. spork_queue_join waits until the queue is
  * empty and none is open, so that who put the work can wait until it is done. The open ones of a receiver that died, or ended, are lost: join then
- * says SPORK_OWNER_DIED, with their number. A queue whose receivers do not call task_done needs no join.
+ * says SPORK_OWNER_DIED, with their number; so are those of one that has freed the queue. A queue whose receivers do not call
+ * task_done needs no join.
  *
  * ## What differs between systems
  * Nothing but numbers: a process needs three descriptors for a queue on Linux, five elsewhere, and seven handles on Windows; on 32-bit systems the capacity is 512 MiB
- * at most, else 1 TiB.
+ * at most, else 1 TiB; of one beyond what unbounded means there, small messages have no more than that.
  */
 #ifndef SPORK_QUEUE_H
 #define SPORK_QUEUE_H
@@ -78,9 +94,14 @@ typedef struct spork_queue_options {
     bool single_producer;
     /** One process (and one of its threads at a time) gets: allows spork_queue_peek. */
     bool single_consumer;
+    /** As much as the system can give, instead of a capacity. */
+    bool unbounded;
 } spork_queue_options;
 
-/** A queue; NULL with a sentence: SPORK_NO_SPACE, SPORK_NO_MEMORY, SPORK_TOO_LARGE. `capacity` in bytes, 0, 0: 1 MiB bounds it. */
+/**
+ * A queue; `capacity` in bytes; 0, 0: 1 MiB bounds it. NULL with a sentence: SPORK_NO_SPACE, SPORK_NO_MEMORY, SPORK_TOO_LARGE;
+ * SPORK_INVALID: less than 4 KiB, and more messages than bytes, as if one were given for the other.
+ */
 SPORK_API spork_queue *spork_queue_new(size_t max_messages, size_t capacity);
 /** The same with options: `spork_queue_new_with(&options)`. */
 #define spork_queue_new_with(options) spork__queue_new((options), sizeof *(options))

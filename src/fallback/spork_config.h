@@ -160,6 +160,14 @@
 #endif
 #endif
 
+#ifndef SPORK_HAVE_PUNCH_HOLE
+#if SPORK__ON_LINUX
+#define SPORK_HAVE_PUNCH_HOLE 1
+#else
+#define SPORK_HAVE_PUNCH_HOLE 0
+#endif
+#endif
+
 #ifndef SPORK_HAVE_SCHED_GETAFFINITY
 #if SPORK__ON_LINUX
 #define SPORK_HAVE_SCHED_GETAFFINITY 1

@@ -149,7 +149,7 @@ int spork__fd_wait(int first, int second, int timeout_ms)
 
 /* ---- blocks ---- */
 
-enum { WORTH_A_LOOK = 16 << 20 };
+enum { WORTH_A_LOOK = 16 << 20, AT_ONCE = 16 << 20, NOT_DUMPED = 256 << 20 };
 
 static int anonymous_fd(void)
 {
@@ -174,13 +174,18 @@ static int anonymous_fd(void)
 static int reserve(int fd, size_t offset, size_t size, bool *can)
 {
     int code = 0;
+    /* macOS' shared memory is swapped, and has no limit of its own. */
+    *can = SPORK_HAVE_POSIX_FALLOCATE;
 #if SPORK_HAVE_POSIX_FALLOCATE
-    do code = SPORK__SYS_CODE(posix_fallocate(fd, (off_t)offset, (off_t)size));
-    while (code == EINTR);
-    *can = code != EOPNOTSUPP && code != EINVAL;
+    /* In pieces: a call that a signal interrupts begins anew. */
+    for (size_t done = 0, piece; *can && code == 0 && done < size; done += piece) {
+        piece = size - done < AT_ONCE ? size - done : AT_ONCE;
+        do code = SPORK__SYS_CODE(posix_fallocate(fd, (off_t)(offset + done), (off_t)piece));
+        while (code == EINTR);
+        *can = code != EOPNOTSUPP && code != EINVAL;
+    }
 #else
-    (void)fd, (void)offset, (void)size; /* macOS' shared memory is swapped, and has no limit of its own */
-    *can = false;
+    (void)fd, (void)offset, (void)size;
 #endif
     return *can ? code : 0;
 }
@@ -264,6 +269,16 @@ spork_status spork__os_block_afford(size_t size)
 
 static bool no_file_can_be(uint64_t size) { return size > INT64_MAX; } /* a size_t of 32 bits never is so large */
 
+/* A crash would have to write, and so to have, all of a block of which little is used. */
+static void leave_out_of_dumps(void *data, size_t size)
+{
+#ifdef MADV_DONTDUMP
+    if (size >= NOT_DUMPED) madvise(data, size, MADV_DONTDUMP);
+#else
+    (void)data, (void)size;
+#endif
+}
+
 static spork_status map_block(spork__block *block, int fd, size_t size, bool reserved)
 {
     int code = 0;
@@ -285,6 +300,7 @@ static spork_status map_block(spork__block *block, int fd, size_t size, bool res
         code = data == MAP_FAILED ? errno : reserved ? reserve(fd, 0, size, &can) : 0;
     }
     if (code == 0) {
+        leave_out_of_dumps(data, size);
         *block = (spork__block){fd, data, size};
         return SPORK_OK;
     }
@@ -347,6 +363,25 @@ spork_status spork__os_block_commit(const spork__block *block, size_t offset, si
     return code == 0 ? SPORK_OK : spork__fail_os(code, "no memory for %zu bytes more of a shared block", size);
 }
 
+/* A part without memory reads as zeros, and takes some: only a system that has none ends who does. */
+bool spork__os_block_is_backed(const spork__block *block, size_t offset, size_t size)
+{
+    return offset <= block->size && size <= block->size - offset;
+}
+
+bool spork__os_block_can_discard(void) { return SPORK_HAVE_PUNCH_HOLE; }
+
+void spork__os_block_discard(const spork__block *block, size_t offset, size_t size)
+{
+#if SPORK_HAVE_PUNCH_HOLE
+    int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, code;
+    do code = SPORK__SYS(fallocate((int)block->handle, mode, (off_t)offset, (off_t)size));
+    while (code != 0 && errno == EINTR);
+#else
+    (void)block, (void)offset, (void)size;
+#endif
+}
+
 spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size)
 {
     struct stat about;
@@ -359,6 +394,7 @@ spork_status spork__os_block_open(spork__block *block, spork_native handle, size
         return spork__fail(SPORK_BAD_MESSAGE, "a shared block has %zu bytes instead of %zu", real, size);
     void *data = SPORK__SYS_MAP(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, (int)handle, 0));
     if (data == MAP_FAILED) return spork__fail_os(errno, "a shared block of %zu bytes cannot be mapped", size);
+    leave_out_of_dumps(data, size);
     *block = (spork__block){handle, data, size};
     return SPORK_OK;
 }

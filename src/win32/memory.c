@@ -78,6 +78,26 @@ size_t spork__os_block_committed(const spork__block *block)
     return bytes < block->size ? bytes : block->size;
 }
 
+bool spork__os_block_is_backed(const spork__block *block, size_t offset, size_t size)
+{
+    MEMORY_BASIC_INFORMATION about;
+    if (offset > block->size || size > block->size - offset) return false;
+    for (size_t at = offset; at < offset + size;) {
+        const char *begin = (const char *)block->data + at;
+        if (VirtualQuery(begin, &about, sizeof about) == 0 || about.State != MEM_COMMIT)
+            return false;
+        at += (size_t)((const char *)about.BaseAddress + about.RegionSize - begin);
+    }
+    return true;
+}
+
+/* What a section has once committed it keeps as long as it lives. */
+bool spork__os_block_can_discard(void) { return false; }
+void spork__os_block_discard(const spork__block *block, size_t offset, size_t size)
+{
+    (void)block, (void)offset, (void)size;
+}
+
 spork_status spork__os_block_open(spork__block *block, spork_native handle, size_t size)
 {
     MEMORY_BASIC_INFORMATION about;

@@ -10,10 +10,18 @@
 #include "pools.h"
 #include "queue.h"
 
-enum { PLACES = 8, PRODUCERS = 8192, NUMBERS = 1024, LARGE = 1 << 20, CAPACITY = 2 << 20 };
+enum {
+    PLACES = 8,
+    PRODUCERS = 8192,
+    NUMBERS = 1024,
+    LARGE = 1 << 20,
+    CAPACITY = 2 << 20,
+    SEVERAL = 4 << 20
+};
 
 /* What they share: one line for each producer that ever lived, one byte for each of its messages. */
 typedef struct ledger {
+    uint32_t middling; /* a size of messages */
     _Atomic bool stop;
     tally_ledger faults;
     _Atomic long got;
@@ -101,7 +109,9 @@ static int producer(const spork_args *args)
                 atomic_fetch_add(&v.ledger->small_put, 1);
             continue;
         }
-        size_t size = dice >= 14 ? LARGE : dice >= 10 ? 4096 : 64 + next_random(&v.random) % 200 * 8;
+        size_t size = dice >= 14   ? LARGE
+                      : dice >= 10 ? v.ledger->middling
+                                   : 64 + next_random(&v.random) % 200 * 8;
         head h = {(uint32_t)index, number, (uint32_t)size, 0};
         memset(v.buffer, (int)(number + (uint32_t)index), size);
         h.sum = sum_of(v.buffer + sizeof h, size - sizeof h);
@@ -375,8 +385,9 @@ queue_result queue_storm(const queue_plan *plan)
     s->random = plan->seed;
     SPORK_MUST(spork__os_block_new(&s->memory, sizeof(ledger)));
     s->ledger = s->memory.data;
+    s->ledger->middling = plan->capacity > SEVERAL ? 200000 : 4096;
     s->block = harness_wrap(s->memory.handle);
-    s->queue = spork_queue_new(plan->most, CAPACITY);
+    s->queue = spork_queue_new(plan->most, plan->capacity != 0 ? plan->capacity : CAPACITY);
     if (s->queue == NULL) abort();
     spork__plant(plan->bug); /* here too: this process may be the one that takes over from a dead one */
     rage(s);

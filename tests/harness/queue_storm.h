@@ -18,6 +18,8 @@ typedef struct queue_plan {
     spork__bug bug;           /* planted in all of them */
     unsigned seed;
     unsigned most; /* messages in the queue; 0: as many as it has room for */
+    size_t
+        capacity;  /* 0: 2 MiB. More than 4 MiB has several segments, and what is put fills them */
     bool stops;    /* POSIX: they are stopped and continued at any moment, too */
 } queue_plan;
 

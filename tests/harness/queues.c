@@ -531,5 +531,29 @@ static int come_to_point(const spork_args *args, void (*arm)(spork__point point,
     return (int)spork_queue_get(q, &message, SPORK_FOREVER);
 }
 
+int queues_free_with_open(const spork_args *args)
+{
+    spork_queue *queue;
+    void *data;
+    size_t size;
+    int n;
+    if (spork_unpack(args, &queue, &n) != SPORK_OK || spork_keep(queue) != SPORK_OK) return 1;
+    for (; n > 0 && queues_receive(queue, &data, &size, SPORK_FOREVER) == SPORK_OK; n--) free(data);
+    spork_queue_free(queue);
+    for (;;) spork_sleep(1000);
+}
+
+int queues_count_all(const spork_args *args)
+{
+    spork_queue *queue, *back;
+    void *data;
+    size_t size;
+    int count = 0;
+    if (spork_unpack(args, &queue, &back) != SPORK_OK) return 1;
+    for (; queues_receive(queue, &data, &size, SPORK_FOREVER) == SPORK_OK; count++) free(data);
+    if (spork_last_status() != SPORK_CLOSED) return 2;
+    return spork_queue_put(back, spork_pack(count), SPORK_FOREVER) == SPORK_OK ? 0 : 3;
+}
+
 int queues_die_at(const spork_args *args) { return come_to_point(args, spork__point_arm); }
 int queues_stop_at(const spork_args *args) { return come_to_point(args, spork__point_arm_stop); }

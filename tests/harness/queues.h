@@ -51,6 +51,11 @@ int queues_consume_here(spork_queue *queue, queues_result *result);
 int queues_put_sizes(
     const spork_args *args);            /* queue, array of uint64_t, die: the n-th with seed n; exits or is killed */
 int queues_one(const spork_args *args); /* queue, ms: sleeps so long, and puts one message of bytes, "one" */
+int queues_free_with_open(
+    const spork_args *args); /* queue, n: gets n, frees the queue, and sleeps for ever */
+int queues_count_all(
+    const spork_args
+        *args); /* queue, back: gets bytes until CLOSED, and puts back how many, an int */
 int queues_die_closing(const spork_args *args); /* queue: dies between the two steps of a close */
 int queues_die_at(const spork_args *args); /* queue, point, size: dies there, as it puts such a message (0: gets one) */
 int queues_stop_at(
