@@ -112,7 +112,8 @@ static void abandon(spork__object *object, bool close)
 
 static void release(spork__object *object) { spork_connection_free(of(object)); }
 
-const spork__kind spork__connection_kind = {SPORK__KIND_CONNECTION, "connection", give, take, abandon, release};
+const spork__kind spork__connection_kind = {
+    SPORK__KIND_CONNECTION, "connection", give, NULL, take, abandon, release};
 
 /* Under the lock that keeps forks away: a child must find every descriptor on the list of objects. */
 static spork_status make(bool duplex, spork_connection *made[2])
@@ -239,8 +240,10 @@ static spork_status send_objects(spork_connection *c, const spork_args *values, 
     if (parcels == NULL) return SPORK_NO_MEMORY;
     spork_status status = spork__objects_give(values, parcels, &count);
     if (status == SPORK_OK) {
+        spork__objects_send_off(values, parcels);
         spork__objects_handles(values, parcels, handles);
         status = send_values(c, values, parcels, handles, count, timeout_ms);
+        spork__objects_sent(values, parcels);
     }
     spork__free(parcels);
     if (status == SPORK_OK) spork__objects_moved(values);

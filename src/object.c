@@ -206,6 +206,7 @@ spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels
     for (unsigned i = 0; i < args->count; i++) {
         spork__parcel *parcel = &parcels->parcel[i];
         parcel->handle_count = parcel->size = 0;
+        parcel->sent_off = SPORK__NO_HANDLE;
         if (!is_object(&args->items[i])) continue;
         spork_status status = give(&args->items[i], i + 1, parcel);
         if (status != SPORK_OK) return status;
@@ -213,6 +214,22 @@ spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels
     }
     *handle_count = count;
     return SPORK_OK;
+}
+
+void spork__objects_send_off(const spork_args *args, spork__parcels *parcels)
+{
+    for (unsigned i = 0; i < args->count; i++) {
+        spork__object *object = is_object(&args->items[i]) ? object_of(&args->items[i]) : NULL;
+        if (object != NULL && object->kind->send_off != NULL)
+            object->kind->send_off(object, &parcels->parcel[i]);
+    }
+}
+
+void spork__objects_sent(const spork_args *args, const spork__parcels *parcels)
+{
+    for (unsigned i = 0; i < args->count; i++)
+        if (is_object(&args->items[i]) && parcels->parcel[i].sent_off != SPORK__NO_HANDLE)
+            spork__os_handle_close(parcels->parcel[i].sent_off);
 }
 
 void spork__objects_handles(const spork_args *args, const spork__parcels *parcels, spork_native *handles)

@@ -19,6 +19,8 @@ enum { SPORK__PARCEL_HANDLES = 8, SPORK__PARCEL_BYTES = 128 };
 typedef struct spork__parcel {
     size_t handle_count, size;
     spork_native handles[SPORK__PARCEL_HANDLES];
+    spork_native
+        sent_off; /* one of them, made for the way; SPORK__NO_HANDLE: all are the object's */
     unsigned char bytes[SPORK__PARCEL_BYTES];
 } spork__parcel;
 
@@ -34,6 +36,9 @@ typedef struct spork__kind {
     const char *name; /* "queue" */
     /* Describes the object. The handles stay the object's; who sends them makes the copies. `flags`: the item's. */
     spork_status (*give)(spork__object *object, unsigned flags, spork__parcel *parcel);
+    /* For a message, which may arrive late, or never; NULL: no matter. What the object does on its
+     * way, a handle in place of one of the parcel's may tell the others. */
+    void (*send_off)(spork__object *object, spork__parcel *parcel);
     /* Makes an object of that kind that owns the parcel's handles. On failure the handles are still the caller's. */
     spork_status (*take)(const struct spork__kind *kind, const spork__parcel *parcel, spork__object **object);
     /* In a forked child: forget the handles, after closing them if `close`. Async-signal-safe. */
@@ -100,6 +105,9 @@ spork_status spork__objects_check(const spork_item *item, unsigned number);
 spork_status spork__objects_check_moved(const spork_args *args);
 /* How many objects are in a pack, and their parcels. SPORK_INVALID, SPORK_NOT_SHARED, naming the argument. */
 spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels, size_t *handle_count);
+/* For a message: they are on their way from now on; and it was sent, or not. */
+void spork__objects_send_off(const spork_args *args, spork__parcels *parcels);
+void spork__objects_sent(const spork_args *args, const spork__parcels *parcels);
 /* All handles of the parcels, in order, into `handles` (room for that count). */
 void spork__objects_handles(const spork_args *args, const spork__parcels *parcels, spork_native *handles);
 /* After decoding: makes the objects, from their payloads and the handles in order. All or none; on failure all handles are

@@ -196,6 +196,18 @@ void spork__os_block_free(spork__block *block);
 /* A page of this process that a forked child finds zeroed, if the system can do that (*wiped); else plain memory. */
 spork_status spork__os_fork_wiped_page(void **page, bool *wiped);
 
+/* ---- transit.c: handles of shared memory that are in a message ------------------------------------------------------ */
+
+/* Whether this system can tell of a handle that was sent and is not yet received. */
+bool spork__os_transit_is_seen(void);
+/* A handle of the block to be sent, and then closed: as long as it is on its way, under_way says so to
+ * everybody who has the block. `what`: bits that one may ask for. SPORK__NO_HANDLE: cannot be told. */
+spork_native spork__os_transit_begin(const spork__block *block, unsigned what);
+/* It has arrived: its receiver says so. Of one that is lost the system does. */
+void spork__os_transit_end(spork_native handle);
+/* `what`: one bit. */
+bool spork__os_transit_under_way(const spork__block *block, unsigned what);
+
 /* ---- named.c: shared memory that other programs find by a name ----------------------------------------------------- */
 
 /* What keeps a name of this process' alive. */

@@ -77,6 +77,7 @@ struct spork_queue {
 typedef struct description {
     uint64_t size;
     uint32_t roles, handles; /* which of them travel */
+    uint32_t in_transit, room;
 } description;
 
 static spork_queue *of(spork__object *object) { return (spork_queue *)object; }
@@ -211,7 +212,11 @@ static bool deserted(spork_queue *q, spork_role role, bool *alone)
 {
     *alone = false;
     if (is_closed(q)) return true;
-    if (others_may(q, role)) return false;
+    /* A role in a message is on nobody's line yet, and on its receiver's before it is not under way any
+     * more. */
+    if (others_may(q, role) || spork__os_transit_under_way(&q->block, (unsigned)role) ||
+        others_may(q, role))
+        return false;
     *alone = we_may(q, role);
     return !*alone;
 }
@@ -435,6 +440,17 @@ static spork_status give(spork__object *object, unsigned flags, spork__parcel *p
     return SPORK_OK;
 }
 
+static void send_off(spork__object *object, spork__parcel *parcel)
+{
+    description about;
+    memcpy(&about, parcel->bytes, sizeof about);
+    parcel->sent_off = spork__os_transit_begin(&of(object)->block, about.roles);
+    if (parcel->sent_off == SPORK__NO_HANDLE) return;
+    parcel->handles[0] = parcel->sent_off;
+    about.in_transit = 1;
+    memcpy(parcel->bytes, &about, sizeof about);
+}
+
 static spork_status join_memory(spork_queue *q, spork_native handle, const description *about)
 {
     if (about->size < ring_offset() || about->size > SIZE_MAX) return spork__fail(SPORK_BAD_MESSAGE, "a damaged queue");
@@ -468,6 +484,7 @@ static spork_status take(const spork__kind *kind, const spork__parcel *parcel, s
         destroy(q, false); /* the handles are still the caller's */
         return status;
     }
+    if (about.in_transit) spork__os_transit_end(q->block.handle); /* it has its roles */
     spork__object_track(&q->object, &spork__queue_kind);
     *object = &q->object;
     return SPORK_OK;
@@ -482,7 +499,8 @@ static void abandon(spork__object *object, bool close)
 
 static void release(spork__object *object) { spork_queue_free(of(object)); }
 
-const spork__kind spork__queue_kind = {SPORK__KIND_QUEUE, "queue", give, take, abandon, release};
+const spork__kind spork__queue_kind = {SPORK__KIND_QUEUE, "queue", give, send_off, take,
+                                       abandon,           release};
 
 static void give_up_loans(spork_queue *q)
 {

@@ -58,9 +58,10 @@ spork_status spork__sync_give(spork__object *object, unsigned flags, spork__parc
 spork_status spork__sync_take(const spork__kind *kind, const spork__parcel *parcel, spork__object **object);
 void spork__sync_abandon(spork__object *object, bool close);
 void spork__sync_release(spork__object *object);
-#define SPORK__SYNC_KIND(number, name)                                                                                 \
-    {                                                                                                                  \
-        number, name, spork__sync_give, spork__sync_take, spork__sync_abandon, spork__sync_release                     \
+#define SPORK__SYNC_KIND(number, name)                                                             \
+    {                                                                                              \
+        number, name, spork__sync_give, NULL, spork__sync_take, spork__sync_abandon,               \
+            spork__sync_release                                                                    \
     }
 
 /* A new one, of `size` bytes of shared memory, the first `ready` of them there. NULL with a sentence. */

@@ -17,6 +17,7 @@
 #include "alloc.h"
 #include "fault.h"
 #include "harness/pools.h"
+#include "platform.h"
 #include "queue_case.h"
 
 #ifndef _WIN32
@@ -1436,6 +1437,145 @@ TEST_F(Queue, AQueueThatIsPassedButNotUsedCountsUntilItsProcessEnds)
         EXPECT_EQ(kClosed, get(queue));
         EXPECT_EQ(killed ? -9 : 111, child.join());
     }
+}
+
+// A duplex connection within this process, by which roles of a queue travel.
+class Way {
+  public:
+    Way() { EXPECT_EQ(SPORK_OK, spork_pipe_duplex(&near_, &far_)) << spork_error(); }
+    ~Way()
+    {
+        spork_connection_free(near_);
+        lose();
+    }
+    void send(spork_item queue)
+    {
+        EXPECT_EQ(SPORK_OK, spork_connection_send(near_, spork_pack(queue), kWatchdogMs))
+            << spork_error();
+    }
+    // What was sent: another object of the same queue, as long as the message is there.
+    spork_queue *receive(Message &message)
+    {
+        spork_queue *queue = nullptr;
+        spork_args *args = nullptr;
+        EXPECT_EQ(SPORK_OK, spork_connection_recv(far_, &args, kWatchdogMs)) << spork_error();
+        message.reset(args);
+        EXPECT_EQ(SPORK_OK, spork_unpack(args, &queue)) << spork_error();
+        return queue;
+    }
+    void lose() { spork_connection_free(std::exchange(far_, nullptr)); }
+    spork_connection *far_end() { return std::exchange(far_, nullptr); }
+
+  private:
+    spork_connection *near_ = nullptr, *far_ = nullptr;
+};
+
+class QueueOnItsWay : public Queue {
+  protected:
+    void SetUp() override
+    {
+        if (!spork__os_transit_is_seen())
+            GTEST_SKIP() << "skipped: this system cannot tell what is in a message";
+        Queue::SetUp();
+    }
+    static constexpr int kLooksTwice = 300; // ms in which one who waits looks for the end
+};
+
+TEST_F(QueueOnItsWay, ARolePutIsSomebodys)
+{
+    Held queue;
+    Way way;
+    Message message;
+    way.send(spork_put_only(queue.get()));
+    ASSERT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_PUT));
+    EXPECT_EQ(kTimeout, get(queue, kLooksTwice));
+    spork_queue *other = way.receive(message);
+    EXPECT_EQ(kTimeout, get(queue, kLooksTwice));
+    EXPECT_EQ(SPORK_OK, put(other, "x"));
+    EXPECT_EQ("x", get(queue));
+    EXPECT_EQ(SPORK_OK, spork_queue_drop(other, SPORK_PUT)) << spork_error();
+    EXPECT_EQ(kClosed, get(queue, kLooksTwice)); // though what was sent is still open here
+}
+
+TEST_F(QueueOnItsWay, ARoleGetIsSomebodys)
+{
+    Held queue(2);
+    Way way;
+    Message message;
+    way.send(spork_get_only(queue.get()));
+    ASSERT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_GET));
+    EXPECT_EQ(2u, fill(queue, 5));
+    EXPECT_EQ(SPORK_TIMEOUT, put(queue, "x", kLooksTwice));
+    spork_queue *other = way.receive(message);
+    EXPECT_EQ(bytes_of(5, 0), get(other));
+    EXPECT_EQ(SPORK_OK, put(queue, "x"));
+    EXPECT_EQ(SPORK_TIMEOUT, put(queue, "x", kLooksTwice));
+    message.reset();
+    EXPECT_EQ(SPORK_CLOSED, put(queue, "x"));
+}
+
+TEST_F(QueueOnItsWay, AMovedRoleIsSomebodysToo)
+{
+    Held queue;
+    Way way;
+    Message first, second;
+    way.send(spork__as_queue(queue)); // an object of its own, to be moved on
+    spork_queue *mine = way.receive(first);
+    ASSERT_EQ(SPORK_OK, spork_keep(mine));
+    ASSERT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_PUT));
+    way.send(spork_move(mine));
+    EXPECT_EQ(kTimeout, get(queue, kLooksTwice));
+    EXPECT_EQ(SPORK_OK, put(way.receive(second), "x"));
+    EXPECT_EQ("x", get(queue));
+}
+
+TEST_F(QueueOnItsWay, ARoleThatIsLostIsNobodys)
+{
+    Held queue;
+    Way way;
+    way.send(spork_put_only(queue.get()));
+    ASSERT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_PUT));
+    EXPECT_EQ(kTimeout, get(queue, kLooksTwice));
+    way.lose();
+    EXPECT_EQ(kClosed, get(queue));
+}
+
+TEST_F(QueueOnItsWay, ARoleThatDiesWithItsReceiverIsNobodys)
+{
+    Held queue;
+    Way way;
+    Child sleeper(target_sleep, spork_pack(spork_move(way.far_end())));
+    ASSERT_EQ(SPORK_OK, sleeper.start()) << spork_error();
+    way.send(spork_put_only(queue.get()));
+    ASSERT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_PUT));
+    EXPECT_EQ(kTimeout, get(queue, kLooksTwice));
+    ASSERT_EQ(SPORK_OK, spork_process_kill(sleeper.get())) << spork_error();
+    sleeper.join();
+    EXPECT_EQ(kClosed, get(queue));
+}
+
+TEST_F(QueueOnItsWay, ARoleOutlivesItsSender)
+{
+    Held queue;
+    Way way;
+    Message message;
+    {
+        spork_connection *a = nullptr, *b = nullptr;
+        ASSERT_EQ(SPORK_OK, spork_pipe_duplex(&a, &b)) << spork_error();
+        Child sender(queues_send_and_die, spork_pack(queue.get(), spork_move(a)));
+        EXPECT_EQ(-9, sender.run());
+        ASSERT_EQ(SPORK_OK, spork_queue_drop(queue, SPORK_PUT));
+        EXPECT_EQ(kTimeout, get(queue, kLooksTwice));
+        spork_args *args = nullptr;
+        spork_queue *other = nullptr;
+        ASSERT_EQ(SPORK_OK, spork_connection_recv(b, &args, kWatchdogMs)) << spork_error();
+        ASSERT_EQ(SPORK_OK, spork_unpack(args, &other)) << spork_error();
+        EXPECT_EQ(SPORK_OK, put(other, "x"));
+        spork_args_free(args);
+        spork_connection_free(b);
+    }
+    EXPECT_EQ("x", get(queue));
+    EXPECT_EQ(kClosed, get(queue));
 }
 
 TEST_F(Queue, AProcessThatIsNotStartedHasNoRole)

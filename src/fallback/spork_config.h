@@ -160,6 +160,10 @@
 #endif
 #endif
 
+#ifndef SPORK_HAVE_OFD_LOCKS
+#define SPORK_HAVE_OFD_LOCKS SPORK__ON_LINUX
+#endif
+
 #ifndef SPORK_HAVE_PUNCH_HOLE
 #if SPORK__ON_LINUX
 #define SPORK_HAVE_PUNCH_HOLE 1

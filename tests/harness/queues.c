@@ -531,6 +531,18 @@ static int come_to_point(const spork_args *args, void (*arm)(spork__point point,
     return (int)spork_queue_get(q, &message, SPORK_FOREVER);
 }
 
+int queues_send_and_die(const spork_args *args)
+{
+    spork_queue *queue;
+    spork_connection *connection;
+    if (spork_unpack(args, &queue, &connection) != SPORK_OK) return 1;
+    if (spork_connection_send(connection, spork_pack(spork_put_only(queue)), SPORK_FOREVER) !=
+        SPORK_OK)
+        return 2;
+    queues_die();
+    return 3;
+}
+
 int queues_free_with_open(const spork_args *args)
 {
     spork_queue *queue;

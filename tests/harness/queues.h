@@ -51,6 +51,9 @@ int queues_consume_here(spork_queue *queue, queues_result *result);
 int queues_put_sizes(
     const spork_args *args);            /* queue, array of uint64_t, die: the n-th with seed n; exits or is killed */
 int queues_one(const spork_args *args); /* queue, ms: sleeps so long, and puts one message of bytes, "one" */
+int queues_send_and_die(
+    const spork_args
+        *args); /* queue, connection: sends the role of a putter, and dies as by a kill */
 int queues_free_with_open(
     const spork_args *args); /* queue, n: gets n, frees the queue, and sleeps for ever */
 int queues_count_all(
