@@ -22,7 +22,8 @@ TEST(Copy, IsRightWhereverTargetAndSourceLieInTheirPages)
                 spork__copy(&to[target], &from[source], size);
                 ASSERT_EQ(0, memcmp(&to[target], &from[source], size))
                     << size << " bytes from " << source << " to " << target;
-                ASSERT_EQ(size, to.size() - std::count(to.begin(), to.end(), 0)) << "and no more";
+                ASSERT_EQ(size, to.size() - static_cast<size_t>(std::count(to.begin(), to.end(), 0)))
+                    << "and no more";
             }
 }
 
