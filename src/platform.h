@@ -285,8 +285,6 @@ void spork__os_kill_self(void);
 void spork__os_stop_self(void);
 /* Coverage and leak-check hooks, if this build has them, at the end of a child. */
 void spork__os_exit_hooks(bool forked);
-/* The mutable part of the surroundings (directory, environment, standard streams) as one number: has it changed? */
-uint64_t spork__os_surroundings(void);
 
 /* ---- stdio.c ------------------------------------------------------------------------------------------------------- */
 

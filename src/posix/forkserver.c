@@ -2,8 +2,10 @@
  * request, at a cost that does not grow with its owner. Where it can (clone.c), it makes each new process a child of its owner;
  * else it is the parent itself, and relays: a pipe for each child, on which it writes the wait status.
  *
- * A server sees the surroundings (directory, environment, standard streams) of the moment it was spawned. When they
- * have changed, it is retired and another one spawned: a child always sees its parent's present ones.
+ * A server has what its owner had at the moment in which it was spawned: rights, settings, surroundings (attributes.c). When
+ * they have changed it is retired and another one spawned: a child always has its parent's present ones. One that is
+ * retired starts nothing any more, nor does one that is asked by another user than its own, by the kernel's word: what an
+ * owner has given up nobody can get back through its server's socket.
  *
  * Crash points. The server is killed
  *   before it cloned or forked    the owner sees its end, spawns another one and asks again;
@@ -40,7 +42,8 @@ typedef struct server {
     spork__block record; /* shared with it: the word `control` is in there */
     spork__server_words *control;
     uint32_t sequence;
-    uint64_t surroundings, executable; /* hashes: every forked child looks through these, so they are small */
+    spork__attributes attributes; /* what it has from its owner */
+    uint64_t executable; /* a hash: every forked child looks through these, so they are small */
 } server;
 
 static server servers[SERVERS]; /* [0] is the present one; under SPORK__LOCK_SERVER */
@@ -86,7 +89,7 @@ int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_
 {
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int) * SPORK__MAX_FDS)];
+        char room[CMSG_SPACE(sizeof(int) * SPORK__MAX_FDS) + SPORK__RIGHTS_ROOM];
     } control;
     size_t room = *fd_count;
     char *at = data;
@@ -107,6 +110,10 @@ int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;
         spork__rights_take(&message, fds, room, fd_count); /* those for which this process had no room are lost */
+        if (n > 0 && !spork__rights_ours(&message)) {
+            errno = EPERM;
+            return -1;
+        }
         if (n == 0) {
             errno = EPIPE;
             return at == (char *)data ? 0 : -1;
@@ -173,6 +180,7 @@ static spork_status make_socket(int ends[2])
     int code = spork__fd_socket_pair(ends) != 0 ? errno : 0;
     spork__os_unlock(SPORK__LOCK_START);
     if (code != 0) return spork__fail_os(code, "no socket for the fork server");
+    spork__rights_ask(ends[1]); /* the server's */
     for (int i = 0; i < 2; i++) {
 #ifdef SO_NOSIGPIPE
         setsockopt(ends[i], SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
@@ -243,7 +251,7 @@ static spork_status open_server(server *s, const spork__launch *asked, begin_ser
     s->owner = (int)getpid();
     s->control = control;
     s->process.relay = 0;
-    s->surroundings = spork__os_surroundings();
+    spork__attributes_now(&s->attributes);
     s->executable = hash_of(asked->executable);
     return await_server(s);
 }
@@ -337,15 +345,35 @@ void spork__os_nursery_free(spork__nursery *n)
     spork__free(n);
 }
 
-/* The present server, for these surroundings. */
+/* One that was forked from its owner as it was keeps the settings of that moment, but no rights that its owner has given up. */
+static spork_status present_nursery(const spork__launch *launch, server *s)
+{
+    spork__attributes now;
+    spork__attributes_now(&now);
+    if (s->used && s->attributes.rights != now.rights) {
+        retire(s);
+        if (s->used) destroy(s);
+    }
+    return s->used ? SPORK_OK : open_server(s, launch, begin_forked);
+}
+
+static bool is_outdated(const server *s, const spork__launch *launch)
+{
+    spork__attributes now;
+    spork__attributes_now(&now);
+    return s->attributes.rights != now.rights || s->attributes.settings != now.settings ||
+           s->executable != hash_of(launch->executable);
+}
+
+/* The present server, for what this process has now. */
 static spork_status present(const spork__launch *launch, server **found)
 {
     server *s = launch->nursery != NULL ? &launch->nursery->server : &servers[0];
     *found = s;
-    if (launch->nursery != NULL) return s->used ? SPORK_OK : open_server(s, launch, begin_forked);
+    if (launch->nursery != NULL) return present_nursery(launch, s);
     for (int i = 1; i < SERVERS; i++)
         if (servers[i].used) reap(&servers[i], 0);
-    if (s->used && (s->surroundings != spork__os_surroundings() || s->executable != hash_of(launch->executable))) {
+    if (s->used && is_outdated(s, launch)) {
         int free_place = 0;
         for (int i = 1; i < SERVERS && free_place == 0; i++)
             if (!servers[i].used) free_place = i;

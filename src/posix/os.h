@@ -82,6 +82,11 @@ int spork__owned_open(const char *name);
 struct msghdr;
 /* Into a message that has none; `room`: CMSG_SPACE of them. */
 void spork__rights_put(struct msghdr *message, void *room, const int *fds, size_t count);
+/* Whether whoever sent this message is, by the kernel's word, this process' user and group; the socket has been
+ * told to ask (rights_ask). Where the kernel cannot tell: true. */
+enum { SPORK__RIGHTS_ROOM = 64 }; /* that it takes beside descriptors */
+void spork__rights_ask(int socket);
+bool spork__rights_ours(struct msghdr *message);
 /* Out of one: adds to the list, private; those for which it has no room are closed. */
 void spork__rights_take(struct msghdr *message, int *fds, size_t room, size_t *count);
 
@@ -126,6 +131,12 @@ const char *spork__program_file(void);
 int spork__program_fd(void);
 bool spork__program_raise(int floor);
 const char *spork__program_argv0(void);
+
+/* ---- what a child has from its parent (attributes.c) ---- */
+typedef struct spork__attributes {
+    uint64_t rights, settings; /* numbers that differ if anything of it does */
+} spork__attributes;
+void spork__attributes_now(spork__attributes *now);
 
 /* ---- fork server, both sides ---- */
 enum { SPORK__MAX_FDS = 250, SPORK__SERVER_INLINE = 32768 };

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 void spork__rights_put(struct msghdr *message, void *room, const int *fds, size_t count)
 {
@@ -26,6 +27,29 @@ void spork__rights_put(struct msghdr *message, void *room, const int *fds, size_
 static struct cmsghdr *next_of(struct msghdr *message, struct cmsghdr *c) { return CMSG_NXTHDR(message, c); }
 #ifdef __GNUC__
 #pragma GCC diagnostic pop
+#endif
+
+#ifdef SO_PASSCRED
+
+void spork__rights_ask(int socket)
+{
+    setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int));
+}
+
+bool spork__rights_ours(struct msghdr *message)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = next_of(message, c)) {
+        struct ucred sender;
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS) continue;
+        memcpy(&sender, CMSG_DATA(c), sizeof sender);
+        if (sender.uid != getuid() || sender.gid != getgid()) return false;
+    }
+    return true;
+}
+
+#else
+void spork__rights_ask(int socket) { (void)socket; }
+bool spork__rights_ours(struct msghdr *message) { return (void)message, true; }
 #endif
 
 void spork__rights_take(struct msghdr *message, int *fds, size_t room, size_t *count)

@@ -128,27 +128,6 @@ void spork__os_exit_hooks(bool forked)
 #endif
 }
 
-static uint64_t mix(uint64_t hash, const void *data, size_t size)
-{
-    for (const unsigned char *at = data; size > 0; size--) hash = (hash ^ *at++) * 0x100000001b3u; /* FNV-1a */
-    return hash;
-}
-
-uint64_t spork__os_surroundings(void)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    char directory[PATH_MAX];
-    struct stat about;
-    for (int fd = 0; fd < 3; fd++) {
-        uint64_t id[2] = {0, 0};
-        if (fstat(fd, &about) == 0) id[0] = (uint64_t)about.st_dev, id[1] = (uint64_t)about.st_ino;
-        hash = mix(hash, id, sizeof id);
-    }
-    if (getcwd(directory, sizeof directory) != NULL) hash = mix(hash, directory, strlen(directory));
-    for (char **e = environ; e != NULL && *e != NULL; e++) hash = mix(hash, *e, strlen(*e) + 1);
-    return hash;
-}
-
 /* ---- errors ---- */
 
 const char *spork__os_error_text(int64_t code, char *buffer, size_t size)

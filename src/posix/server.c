@@ -282,7 +282,7 @@ static bool serve(spork__served *served)
     case SPORK__REQUEST_SIGNAL: answer_signal(&j.request); break;
     case SPORK__REQUEST_RETIRE: self.retired = true; break;
     case SPORK__REQUEST_START:
-        if (receive(&j)) return start(&j, served);
+        if (receive(&j) && !self.retired) return start(&j, served);
         self.socket = spork__fd_close(self.socket);
         drop(&j);
         break;

@@ -76,7 +76,6 @@ void spork__os_kill_self(void)
 void spork__os_stop_self(void) { SuspendThread(GetCurrentThread()); }
 
 void spork__os_exit_hooks(bool forked) { (void)forked; }
-uint64_t spork__os_surroundings(void) { return 0; } /* only fork servers live long enough to be outdated */
 
 /* ---- errors ---- */
 
