@@ -269,6 +269,20 @@ void spork__process_sweep(void)
     spork__os_unlock(SPORK__LOCK_CHILDREN);
 }
 
+void spork__process_let_go(spork_process *p)
+{
+    spork_process *rest = spork__alloc(sizeof *rest, "a process");
+    if (rest == NULL) return;
+    rest->owner = p->owner;
+    rest->state = SPORK__PROCESS_RUNNING;
+    rest->freed = rest->hidden = rest->daemon = rest->outlive_parent = true; /* nobody waits for it */
+    rest->child = p->child;
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    p->child = SPORK__NO_CHILD;
+    list_add(rest);
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+}
+
 spork_status spork__process_claim(spork_process *p)
 {
     spork_status status = SPORK_OK;
@@ -370,6 +384,7 @@ spork_status spork_process_join(spork_process *p, int timeout_ms)
         if (timeout_ms >= 0 && (status == SPORK_TIMEOUT || now >= until))
             return spork__fail(SPORK_TIMEOUT, "%s(%s): it still runs after %d ms", call, p->name, timeout_ms);
         if (timeout_ms >= 0) left = (int)((until - now + 999999) / 1000000);
+        if (status == SPORK_OK) spork__os_sleep(1); /* it has ended, but whoever traces it has not seen it */
     }
     return SPORK_OK;
 }

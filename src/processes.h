@@ -60,6 +60,8 @@ spork_status spork__process_nursery(spork__nursery **nursery);
 spork_status spork__process_check(const spork_process *process, const char *call);
 /* Reaps what was let go and has ended. */
 void spork__process_sweep(void);
+/* Of one whose start failed: its child, which has been killed, is reaped when it ends. */
+void spork__process_let_go(spork_process *process);
 /* From NEW to STARTING, for one thread only, and onto the list: a fork in another thread then closes its descriptors. */
 spork_status spork__process_claim(spork_process *process);
 /* How that went: RUNNING, or NEW again. */

@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "bootstrap.h"
 #include "child.h"
+#include "deadline.h"
 #include "error.h"
 #include "fault.h"
 #include "log.h"
@@ -281,17 +282,32 @@ static spork__ack last_word(spork_process *p, char *message, size_t size)
     return ack == SPORK__ACK_DIED ? SPORK__ACK_TIMEOUT : ack;
 }
 
+/* A killed process may linger: in the kernel, on a dead network disk; or as a zombie that is not ours to
+ * reap before whoever traces it (a debugger, a leak checker) has seen it. */
+static bool is_gone_in_time(spork_process *p, spork__end *end)
+{
+    spork__deadline d = {.timeout_ms = KILL_TIMEOUT_MS};
+    for (int left; (left = spork__deadline_left(&d)) != 0;) {
+        spork__os_wait(&p->child, left);
+        if (spork__os_reap(&p->child, end) != SPORK_TIMEOUT) return true;
+        spork__os_sleep(1);
+    }
+    return false;
+}
+
 /* It did not take over: whatever is left of it goes, and the sentence says why. */
 static spork_status failed_start(spork_process *p, spork__ack ack, char message[ACK_TEXT], int timeout_ms)
 {
     char text[64];
-    spork__end end;
+    spork__end end = {.exitcode = SPORK_EXIT_UNKNOWN};
     if (ack == SPORK__ACK_TIMEOUT) spork__at(SPORK__AT_START_TIME_OVER);
     spork__os_signal(&p->child, SPORK__KILL);
-    spork__os_wait(&p->child, KILL_TIMEOUT_MS); /* a killed process may linger in the kernel, on a dead network disk */
+    bool gone = is_gone_in_time(p, &end);
     if (ack == SPORK__ACK_TIMEOUT) ack = last_word(p, message, ACK_TEXT);
-    if (spork__os_reap(&p->child, &end) == SPORK_TIMEOUT)
+    if (!gone) {
         spork__log(SPORK_LOG_WARNING, "%s (pid %d) was killed and has not ended yet", p->name, p->child.pid);
+        spork__process_let_go(p);
+    }
     if (ack == SPORK__ACK_REFUSED)
         spork__fail(SPORK_INVALID, "spork_process_start(%s): the child could not begin: %s", p->name, message);
     else if (ack == SPORK__ACK_OK)

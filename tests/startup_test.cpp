@@ -2,6 +2,7 @@
 #ifndef _WIN32
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #endif
 
@@ -111,6 +112,23 @@ TEST(Startup, OfAProgramThatNeverReachesSporkInitEndsAfterItsTime)
     EXPECT_NE(nullptr, strstr(spork_error(), "spork_init(argc, argv)")) << spork_error();
     EXPECT_EQ(0, harness_zombies());
 }
+
+#ifdef __linux__
+// A debugger, a leak checker: as long as it has not seen the end, the zombie is not its parent's to reap.
+TEST(Startup, OfAChildThatIsTracedWhenItIsKilledLeavesNoZombie)
+{
+    if (spork_get_start_method() != SPORK_SPAWN) GTEST_SKIP() << "only a spawned child has a bootstrap of its own";
+    int tracer = harness_trace_next_child(100);
+    Bootstrap hangs("hang");
+    harness_setenv("SPORK_START_TIMEOUT_MS", "300");
+    Child child(target_return, spork_pack(0));
+    EXPECT_EQ(SPORK_BROKEN, child.start());
+    int status = 0;
+    waitpid(tracer, &status, 0);
+    if (status != 0) GTEST_SKIP() << "skipped: it could not be traced";
+    EXPECT_EQ(0, harness_zombies());
+}
+#endif
 
 TEST(Startup, OfAChildThatTakesOverWhenItsTimeIsJustOverSaysThatItMayHaveBegun)
 {

@@ -21,6 +21,11 @@ spork_native harness_copy(spork_native handle);
 int harness_mappings(void);
 /* Children that ended and were not reaped. 0 on Windows. */
 int harness_zombies(void);
+#ifdef __linux__
+/* A process that traces the next child of this one, and, when that is dead, lets it go after so many ms. Its pid; it ends with 0 if it
+ * could do that. */
+int harness_trace_next_child(int ms);
+#endif
 long harness_rss_kib(void);
 /* Takes so much memory, and writes on it; it is never freed. False: there is no more. */
 bool harness_use_memory(size_t size);

@@ -11,6 +11,9 @@
 #else
 #define _GNU_SOURCE
 #include <dirent.h>
+#ifdef __linux__
+#include <sys/ptrace.h>
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -365,6 +368,39 @@ int harness_zombies(void)
     closedir(d);
     return count;
 }
+
+#ifdef __linux__
+static long next_child_of(long parent)
+{
+    long found = 0;
+    DIR *d = opendir("/proc");
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        long its_parent = 0, pid = strtol(e->d_name, NULL, 10);
+        if (pid > 0 && pid != (long)getpid() && state_of(pid, &its_parent) != 0 && its_parent == parent) found = pid;
+    }
+    if (d != NULL) closedir(d);
+    return found;
+}
+
+static int trace(long parent, int ms)
+{
+    long child = 0, none;
+    double end = spork_time() + harness_patience_ms() / 1000.0;
+    while (child == 0 && spork_time() < end) child = next_child_of(parent);
+    if (child == 0 || ptrace(PTRACE_SEIZE, (pid_t)child, NULL, NULL) != 0) return 1;
+    while (state_of(child, &none) != 'Z' && spork_time() < end) spork_sleep(1);
+    spork_sleep(ms);
+    return waitpid((pid_t)child, NULL, __WALL) == child ? 0 : 2;
+}
+
+int harness_trace_next_child(int ms)
+{
+    long parent = (long)getpid();
+    pid_t tracer = fork();
+    if (tracer == 0) _exit(trace(parent, ms));
+    return (int)tracer;
+}
+#endif
 
 long harness_rss_kib(void)
 {
