@@ -31,8 +31,9 @@ static void *into_room(spork__ring_sink *sink, size_t size)
 static void free_locks(const spork__ring *ring)
 {
     unsigned char *words = (unsigned char *)ring->words;
-    memset(words + 128, 0, 4);
-    memset(words + 256, 0, 4);
+    memset(words + 128, 0,
+           4); /* that of putting; its index, the lock of getting and its index follow */
+    memset(words + 128 + 256, 0, 4);
     memset(ring->arena.table, 0, 4);
 }
 
@@ -85,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t words = ring.segments.offset + 256; /* and the first records */
     for (size_t at = 0; at + 2 <= size;) {
         uint8_t what = data[at++];
-        size_t length = data[at] * (data[at] % 8 == 0 ? 33u : 1u);
+        size_t length = data[at] * (data[at] % 8 == 0 ? (capacity > CAPACITY ? 1000u : 33u) : 1u);
         for (at++; at + 3 <= size && data[at] != 0xFF; at += 3)
             ((unsigned char *)block.data)[(data[at] * 256u + data[at + 1]) % words] = data[at + 2];
         at++;

@@ -22,12 +22,10 @@
 #include "robust.h"
 #include "tree.h"
 
-enum {
-    MAGIC = 0x4E524153 /* "SARN" */,
-    LAYOUT = 2,
-    LOCK_MS = 50,
-    KEPT = (4 << 20) / SPORK__ARENA_UNIT
-};
+enum { MAGIC = 0x4E524153 /* "SARN" */, LAYOUT = 2, LOCK_MS = 50 };
+
+/* Units that are kept when there is no extent, and that are given back at once: others may wait. */
+enum { KEPT = (4 << 20) / SPORK__ARENA_UNIT, AT_ONCE = (16 << 20) / SPORK__ARENA_UNIT };
 
 typedef struct extent {
     _Atomic uint32_t owner;
@@ -45,6 +43,7 @@ struct spork__arena_table {
     _Atomic uint32_t used; /* no extent from this one on has ever been used */
     _Atomic uint32_t takes; /* how often the lock was had; it comes round */
     _Atomic uint32_t trims; /* how often memory was given back; the same */
+    _Atomic uint32_t high;  /* units from the first on that may have memory */
     _Alignas(128) extent extent[SPORK__ARENA_EXTENTS];
 };
 
@@ -120,6 +119,13 @@ static extent *find_free(spork__arena_table *t, uint32_t *index)
     return &t->extent[n];
 }
 
+/* Never more than there are, whatever the word says. */
+static uint32_t high(const spork__arena *arena)
+{
+    uint32_t n = atomic_load_explicit(&arena->table->high, memory_order_relaxed);
+    return n < units(arena) ? n : units(arena);
+}
+
 static uint64_t trims_of(const spork__arena *arena)
 {
     return atomic_load_explicit(&arena->table->trims, memory_order_acquire);
@@ -153,13 +159,34 @@ static spork_status commit(const spork__arena *arena, uint32_t taken, uint32_t e
     return status;
 }
 
+static void discard(const spork__arena *arena, uint32_t from, uint32_t to)
+{
+    if (from >= to) return;
+    spork__os_block_discard(arena->block, arena->offset + (size_t)from * SPORK__ARENA_UNIT,
+                            (size_t)(to - from) * SPORK__ARENA_UNIT);
+}
+
+/* Under the lock, for units that no extent has. What the system gave before it had no more goes back:
+ * beyond what had any before, nobody relies on it. */
+static spork_status get_memory(const spork__arena *arena, uint32_t first, uint32_t end)
+{
+    _Atomic uint32_t *high_ = &arena->table->high;
+    uint32_t had = high(arena);
+    if (had < end) atomic_store_explicit(high_, end, memory_order_relaxed);
+    spork_status status = commit(arena, first, end);
+    if (status == SPORK_OK || had >= end) return status;
+    discard(arena, had > first ? had : first, end);
+    atomic_store_explicit(high_, had, memory_order_relaxed);
+    return status;
+}
+
 /* Under the lock. */
 static spork_status take(spork__arena *arena, uint32_t count, uint32_t me, uint32_t *index)
 {
     uint32_t first;
     extent *e = find_free(arena->table, index);
     if (e == NULL || !find_place(arena, count, &first)) return SPORK_TIMEOUT;
-    spork_status status = commit(arena, first, first + count);
+    spork_status status = get_memory(arena, first, first + count);
     if (status != SPORK_OK) return status;
     atomic_store_explicit(&e->first, first, memory_order_relaxed);
     atomic_store_explicit(&e->count, count, memory_order_relaxed);
@@ -263,26 +290,35 @@ static bool is_empty(const spork__arena_table *t)
     return true;
 }
 
-void spork__arena_trim(spork__arena *arena)
+/* Under the lock. */
+static bool give_some_back(spork__arena *arena)
 {
     spork__arena_table *t = arena->table;
-    if (!spork__os_block_can_discard() || units(arena) <= KEPT || !is_empty(t)) return;
+    uint32_t had = high(arena), from = had > KEPT + AT_ONCE ? had - AT_ONCE : KEPT;
+    if (had <= KEPT || !is_empty(t)) return false;
+    atomic_fetch_add_explicit(&t->trims, 1, memory_order_release);
+    spork__at(SPORK__AT_ARENA_TRIMMED);
+    discard(arena, from, had);
+    atomic_store_explicit(&t->high, from, memory_order_relaxed);
+    return true;
+}
+
+bool spork__arena_trim(spork__arena *arena)
+{
+    spork__arena_table *t = arena->table;
+    if (!spork__arena_holds_more(arena)) return false;
+    spork__arena_sweep(arena, NULL, NULL);
+    if (!is_empty(t)) return false;
     spork_status status = spork__robust_acquire(&t->lock, arena->berth, 0);
-    if (status != SPORK_OK && status != SPORK_OWNER_DIED) return;
-    if (is_empty(t)) { /* and stays so */
-        size_t from = (size_t)KEPT * SPORK__ARENA_UNIT;
-        atomic_fetch_add_explicit(&t->trims, 1, memory_order_release);
-        spork__at(SPORK__AT_ARENA_TRIMMED);
-        spork__os_block_discard(arena->block, arena->offset + from, arena->size - from);
-    }
+    if (status != SPORK_OK && status != SPORK_OWNER_DIED) return false;
+    bool some = give_some_back(arena);
     spork__robust_release(&t->lock, arena->berth);
+    return some;
 }
 
 bool spork__arena_holds_more(const spork__arena *arena)
 {
-    uint64_t seen =
-        atomic_load_explicit((const _Atomic uint64_t *)&arena->committed, memory_order_relaxed);
-    return spork__os_block_can_discard() && have_of(seen, trims_of(arena)) > KEPT;
+    return high(arena) > KEPT && spork__os_block_can_discard();
 }
 
 uint32_t spork__arena_locked_by(const spork__arena *arena, uint32_t *time)

@@ -55,9 +55,10 @@ uint64_t spork__arena_mark(const spork__arena *arena, uint32_t extent);
 /* Frees the extents of dead owners for which `lost` says so (NULL: all); how many. `owner` may be SPORK__ARENA_NOBODY. */
 typedef bool (*spork__arena_lost)(void *user, uint32_t owner, uint64_t mark);
 size_t spork__arena_sweep(spork__arena *arena, spork__arena_lost lost, void *user);
-/* Gives memory back if there is no extent, but for the first few MiB. */
-void spork__arena_trim(spork__arena *arena);
-/* Whether this process knows of more memory than that. */
+/* Gives memory back if the living have no extent, but for the first few MiB. Not more than a moment
+ * takes: whether it was anything. */
+bool spork__arena_trim(spork__arena *arena);
+/* Whether there is more memory than that. */
 bool spork__arena_holds_more(const spork__arena *arena);
 /* The participant that is looking for room just now; 0. *time: a number that is another one when it is looking anew, or gets on
  * with what it does. */

@@ -312,11 +312,11 @@ static spork_status receive_bytes(spork_connection *c, void *buffer, size_t size
         }
         return status == SPORK_TOO_SMALL ? too_small(m, size, received) : status;
     }
+    c->refused = false;
     if (!in_place && m->size > size) return too_small(m, size, received);
     if (!in_place) spork__copy(buffer, m->data, m->have);
     if (received != NULL) *received = m->have;
     spork__message_drop(m);
-    c->refused = false;
     return SPORK_OK;
 }
 
@@ -332,15 +332,20 @@ spork_status spork_connection_recv_bytes(spork_connection *c, void *buffer, size
     return spork__in_call(status, call);
 }
 
+/* What is no pack of values stays for who receives bytes. Told a second time it goes: whoever receives
+ * only values until the end would never come there. */
+static void refuse(spork_connection *c)
+{
+    if (c->refused) spork__message_drop(&c->message);
+    c->refused = !c->refused;
+}
+
 static spork_status receive_values(spork_connection *c, spork_args **values, int timeout_ms)
 {
     spork__message *m = &c->message;
     size_t begin, handle_count = 0;
     spork_args args;
     int64_t handles[SPORK__MESSAGE_HANDLES];
-    if (c->refused)
-        spork__message_drop(m); /* else whoever receives values until the end never comes there */
-    c->refused = false;
     spork_status status = receive(c, timeout_ms);
     if (status == SPORK_OK) status = spork__message_reserve(m, m->have); /* a message of no bytes has no room yet */
     if (status == SPORK_OK) status = spork__os_channel_unwrap(m, &begin);
@@ -348,8 +353,9 @@ static spork_status receive_values(spork_connection *c, spork_args **values, int
     if (status == SPORK_OK && spork__objects_wanted(&args) != m->handle_count)
         status = spork__fail(SPORK_BAD_MESSAGE, "a message with %zu handles, whose objects have %zu", m->handle_count,
                              spork__objects_wanted(&args));
-    c->refused = status == SPORK_BAD_MESSAGE && m->whole;
+    if (status == SPORK_BAD_MESSAGE && m->whole) refuse(c);
     if (status != SPORK_OK) return status;
+    c->refused = false;
     /* From here on the message is taken: objects that cannot be made would be no better the next time. Its handles stay on its list until
      * the objects have them: another thread's fork would find them there, and close them in the child. */
     for (; handle_count < m->handle_count; handle_count++) handles[handle_count] = m->handles[handle_count];

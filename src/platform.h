@@ -173,7 +173,8 @@ spork_status spork__os_block_new_growing(spork__block *block, size_t size);
 /* Zeroed memory for these bytes of such a block, in every process that maps it; what has some keeps it. SPORK_NO_SPACE. Of
  * much that is new spork__os_block_afford is asked first. */
 spork_status spork__os_block_commit(const spork__block *block, size_t offset, size_t size);
-/* SPORK_NO_SPACE: the system has not so much left, and would have somebody killed for it. */
+/* Before that many new bytes are committed: SPORK_NO_SPACE if the system has hardly so much left, and
+ * would have somebody killed for it. It is asked once for each 16 MiB. */
 spork_status spork__os_block_afford(size_t size);
 /* Whether these bytes of such a block may be touched: false if that would end this process. */
 bool spork__os_block_is_backed(const spork__block *block, size_t offset, size_t size);

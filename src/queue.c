@@ -10,7 +10,7 @@
  * takes the second step, should the one who closed have died before it.
  *
  * What a death leaves behind: its line. What it had in hands is written off by a joiner, or by the line's next process, by one
- * compare-and-swap; a death between that and the addition to the lost leaves these uncounted. */
+ * compare-and-swap, after it was added to the lost; a death between these counts it twice. */
 #include "queue.h"
 
 #include <stdatomic.h>
@@ -103,7 +103,11 @@ static void write_off(const spork_queue *q, line *l, uint64_t roles)
 {
     uint64_t seen = spork__ring_taken(&l->hands);
     if (id_of(roles) == 0 || atomic_load(&l->roles) != roles) return; /* another has the line: it did this */
-    atomic_fetch_add(&q->words->lost, spork__ring_write_off(&q->ring, &l->hands, seen));
+    uint32_t open = spork__ring_open(
+        &q->ring, &l->hands); /* told before nobody has them: no joiner misses them */
+    atomic_fetch_add(&q->words->lost, open);
+    uint32_t had = spork__ring_write_off(&q->ring, &l->hands, seen);
+    if (had != open) atomic_fetch_sub(&q->words->lost, open - had);
 }
 
 /* Who died while it was taking a message has got it if the index has moved, which only tells that until the next one moves it. */
@@ -158,10 +162,13 @@ static spork_status enrol(spork_queue *q)
 static void leave(spork_queue *q, uint32_t me)
 {
     line *l = line_of(q, me);
+    spork__os_lock(
+        SPORK__LOCK_OBJECTS); /* no other thread gets an object of it meanwhile, and messages */
     change_roles(q, me, count_for(q), false);
-    if (atomic_fetch_sub(&l->objects, 1) != 1) return;
-    write_off(q, l, atomic_load(&l->roles));
-    spork__bell_ring_late(&q->words->done_bell, &q->done_ear);
+    bool last = atomic_fetch_sub(&l->objects, 1) == 1;
+    if (last) write_off(q, l, atomic_load(&l->roles));
+    spork__os_unlock(SPORK__LOCK_OBJECTS);
+    if (last) spork__bell_ring_late(&q->words->done_bell, &q->done_ear);
 }
 
 static uint64_t mask_of(spork_role role) { return role == SPORK_PUT ? 0xFFFF0000u : 0xFFFFu; }
@@ -806,9 +813,9 @@ spork_status spork_queue_join(spork_queue *q, int timeout_ms)
     }
     uint32_t lost = atomic_exchange(&q->words->lost, 0);
     if (lost == 0) return SPORK_OK;
-    return spork__fail(SPORK_OWNER_DIED,
-                       "%s: all is done but %u messages, which were lost with the processes that had got them", call,
-                       lost);
+    return spork__fail(
+        SPORK_OWNER_DIED,
+        "%s: all is done but %u messages, which were lost with those who had got them", call, lost);
 }
 
 /* ---- without a copy ---- */

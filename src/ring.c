@@ -27,13 +27,15 @@
  *                          over; so does who only waits for room, if that lock's owner is dead
  *     committed            the lock; the message is there. Sleepers look by themselves within their bound
  *     unlocked             as committed
- *     noted, getting       hands that name a place which the index has not passed: still in the ring, not lost. Whoever takes that lock
+ *     noted, getting       hands that name a message which the index has not passed: still in the ring, not lost. Whoever takes that lock
  *                          over has the queue note that, before the index moves again
- *     committed, getting   hands that name a place which it has passed: lost, and counted. Its extent is still NOBODY's, with a mark
+ *     committed, getting   hands that name a message which it has passed: lost, and counted. Its extent is still NOBODY's, with a mark
  *                          that the getting index has passed: freed by whoever takes that lock
  *                          over: who gets the next message, or needs an extent
  *     handed, unlocked     the extent is a dead process': an arena sweeps it when it needs room, or when it is tidied
  *     leasing              the lease, until it has run out
+ *     giving memory back   the putting side's lock, or the arena's; and memory that is given back, or
+ *                          asked for, once more (segments.c, arena.c)
  * So at most the message in the dead one's hands is lost, and is known to be.
  *
  * What a stop leaves behind, and how long the others notice it:
@@ -44,6 +46,8 @@
  *     in the arena's lock  nobody gets an extent until the owner goes on, or is dead
  *     locked … committed   the lock: its side waits until the owner goes on, or is dead; the
  *                          sentence of a time-out names it
+ *     giving memory back   the putting side's lock, as in the middle of a put, or the arena's: a step
+ *                          of some ms, taken by who finds an idle ring larger than it need be
  *     unlocked             as waiting
  *
  * The words come from memory that others can write. Sizes and places are checked against what this process knows of the ring
@@ -62,7 +66,7 @@
 #include "robust.h"
 
 enum { MAGIC = 0x474E5253 /* "SRNG" */, LAYOUT = 4, COUNT_BITS = 28, ASK_MS = 20, PASS_MS = 200 };
-enum { STARVING_MS = 10, INSIDE_MS = 100 };
+enum { STARVING_MS = 10, INSIDE_MS = 100, IDLE_MS = 500 };
 /* How far the other gets ahead of who waits for messages, for room (or a quarter of the ring, if that
  * is less), or for a lock, in messages of up to so many units. */
 enum { DATA_BATCH = 128, ROOM_BATCH = 4096, TURN_BATCH = 64, SMALL_UNITS = 16 };
@@ -319,21 +323,45 @@ static bool mend_for_the_dead(spork__ring *r)
 
 /* ---- waiting ---- */
 
-/* Who waits for messages, and has seen the same empty ring before, gives back the memory that was
- * needed when there was more in it. */
+static bool holds_more(const spork__ring *r)
+{
+    return spork__segments_hold_more(&r->segments) || spork__arena_holds_more(&r->arena);
+}
+
+/* Has it been empty, whenever this process looked, for that long? */
+static bool is_idle(spork__ring *r)
+{
+    _Atomic uint64_t *since = (_Atomic uint64_t *)&r->idle_since;
+    uint64_t now = spork__os_now(), begun = load(since, memory_order_relaxed);
+    if (begun != 0 && now - begun >= IDLE_MS * UINT64_C(1000000))
+        return atomic_compare_exchange_strong(since, &begun, 0);
+    if (begun == 0) atomic_store_explicit(since, now, memory_order_relaxed);
+    return false;
+}
+
+/* A moment's worth of what nobody needs; false: that was all. */
+static bool give_some_back(spork__ring *r)
+{
+    uint32_t owner = spork__robust_owner(&r->words->put.lock);
+    if ((owner != 0 && spork__tree_alive(owner)) || lock_within(r, true, 0) != SPORK_OK)
+        return false;
+    uint64_t got = load(&r->words->get.index, memory_order_acquire);
+    uint64_t put = load(&r->words->put.index, memory_order_relaxed);
+    bool some =
+        messages(got, put) == 0 && spork__segments_trim(&r->segments, at_of(put), at_of(got), true);
+    unlock(r, true);
+    return some;
+}
+
+/* Who finds the ring empty, and has before, gives back the memory that was needed when there was more
+ * in it. A lock is held for this, in steps that take as long as a put of a message does. */
 static void rest(spork__ring *r)
 {
-    if (!spork__segments_hold_more(&r->segments) && !spork__arena_holds_more(&r->arena)) return;
-    uint64_t put = load(&r->words->put.index, memory_order_acquire);
-    if (atomic_exchange_explicit((_Atomic uint64_t *)&r->idle_at, put, memory_order_relaxed) != put)
+    if (!holds_more(r) || spork__ring_count(r) != 0 || !is_idle(r) ||
+        spork__planted(SPORK__BUG_RING_READS_UNLOCKED))
         return;
-    if (spork__planted(SPORK__BUG_RING_READS_UNLOCKED) || !spork__robust_try(&r->words->put.lock))
-        return;
-    uint64_t got = load(&r->words->get.index, memory_order_acquire);
-    put = load(&r->words->put.index, memory_order_relaxed);
-    if (messages(got, put) == 0) spork__segments_trim(&r->segments, at_of(put), at_of(got), true);
-    unlock(r, true);
-    spork__arena_trim(&r->arena);
+    while (give_some_back(r)) {}
+    while (spork__arena_trim(&r->arena)) {}
 }
 
 typedef bool (*readiness)(spork__ring *r, void *user);
@@ -409,6 +437,7 @@ static spork_status closed(bool putting)
 typedef struct need {
     uint64_t units;      /* of the record */
     uint64_t index, pad; /* where the putting index was when it was measured, and what is skipped */
+    bool early;          /* it could do without */
     uint64_t begin;      /* of the wait; 0: it has not waited */
     spork__ring_wait *wait;
 } need;
@@ -423,6 +452,7 @@ static void measure(const spork__ring *r, need *n, uint64_t index)
     uint64_t to_end = to_end_of_segment(r, at_of(index));
     n->index = index;
     n->pad = n->units > to_end ? to_end : 0;
+    n->early = false;
 }
 
 /* Of several segments one is used again as a whole: nothing of the one that is got from. */
@@ -485,6 +515,7 @@ static void turn_over(spork__ring *r, need *n)
 {
     uint64_t got = see_again(r);
     need early = *n;
+    early.early = true;
     early.pad = to_end_of_segment(r, at_of(n->index));
     if (n->pad == 0 && early.pad != r->segment && distance(got, n->index) < SOON_AGAIN / 4 &&
         fits(r, &early, got))
@@ -556,12 +587,24 @@ static spork_status back_places(spork__ring *r, const need *n, uint64_t at)
     return status == SPORK_OK ? spork__segments_back(&r->segments, at, n->units) : status;
 }
 
+/* Nothing is to be asked of the system for it. */
+static bool is_backed(spork__ring *r, const need *n)
+{
+    uint64_t begin = at_of(n->index), at = begin + n->pad;
+    return r->segments.count == 1 || (spork__segment_offset(&r->segments, at) != 0 && n->pad == 0 &&
+                                      spork__segments_is_backed(&r->segments, at, n->units));
+}
+
 /* Under the lock: where the record goes, which has been found to fit. SPORK_NO_SPACE. */
-static spork_status place_for(spork__ring *r, const need *n, uint64_t *at)
+static spork_status place_for(spork__ring *r, need *n, uint64_t *at)
 {
     uint64_t begin = at_of(n->index);
     *at = begin + n->pad;
     spork_status status = r->segments.count > 1 ? back_places(r, n, *at) : SPORK_OK;
+    if (status == SPORK_NO_SPACE && n->early) {
+        n->pad = 0;
+        status = back_places(r, n, *at = begin);
+    }
     if (status == SPORK_OK && n->pad > 0)
         *record_at(r, begin) = (record){(uint32_t)((n->pad - 1) * 8), PAD};
     return status;
@@ -651,8 +694,8 @@ SPORK__SHORT_WAY bool spork__ring_put_at_once(spork__ring *r, uint32_t me,
         !spork__robust_try_as(&r->words->put.lock, me))
         return false;
     spork__at(SPORK__AT_RING_PUT_LOCKED);
-    bool can =
-        finds_room(r, &n) && spork__ring_may_put(rights) && place_for(r, &n, &at) == SPORK_OK;
+    bool can = finds_room(r, &n) && spork__ring_may_put(rights) && is_backed(r, &n) &&
+               place_for(r, &n, &at) == SPORK_OK;
     if (can)
         write_inline(r, at, n.units, data, size);
     else
@@ -1161,7 +1204,10 @@ bool spork__ring_ready(spork__ring *r, bool putting)
 {
     uint64_t got = load(&r->words->get.index, memory_order_acquire),
              put = load(&r->words->put.index, memory_order_acquire);
-    if (!putting) return messages(got, put) != 0;
+    if (!putting) {
+        if (messages(got, put) == 0) rest(r);
+        return messages(got, put) != 0;
+    }
     need small = {.units =
                       units_of(0) + 8}; /* a small message; a large one may still have to wait */
     measure(r, &small, put);

@@ -39,7 +39,7 @@ typedef struct spork__ring {
     void *user;
     spork__backoff waits[2], turns[2]; /* of getting, and of putting */
     uint64_t asked_at; /* atomic: when somebody who only looks last asked whether the other side is deserted */
-    uint64_t idle_at; /* atomic: the putting index as it was when a getter last found nothing */
+    uint64_t idle_since; /* atomic: when it was first found empty, and too large for that */
 } spork__ring;
 
 /* Bytes of a block that a ring needs: those in use from the start, those before the arena, all. */
@@ -56,7 +56,7 @@ spork_status spork__ring_join(spork__ring *ring, const spork__block *block, size
 
 /* What a receiver has in hands: its process writes it, and others read it once that has died. Zero: nothing. */
 typedef struct spork__ring_hands {
-    /* Atomic: whether one is being taken << 63 | its place, or the last one's << 32 | how many were. Never the same again. */
+    /* Atomic: whether one is being taken << 63 | its number, or the last one's << 32 | how many were. Never the same again. */
     uint64_t taken;
     uint32_t done;  /* atomic: how many of these are done */
     uint32_t room;

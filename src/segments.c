@@ -8,12 +8,14 @@
  *     entered     a word of the table for a place that the index has not reached: nothing; who puts
  *                 next writes it anew
  *     backed      memory that nobody has counted; the next who needs it asks for it again
- *     trimming    a segment that is said to have less memory than it has: as above
+ *     trimming    a segment of which it is not known how much memory it has: it is asked for again,
+ *                 or given back again, whichever comes first
  *
- * How much memory a segment has is said before it is given back, and after it was had. A wrong
- * number there, from others that can write this memory, costs no more than memory on POSIX systems,
- * where a part without any is one that reads as zeros; on Windows it would be the end of who
- * touches it, and is looked at by each process, once for each part. */
+ * How much memory a segment has is a word, too: up to where, from where on, for the beginning of one
+ * may be given back while its end is in use, and whether that is unsure. A wrong word, from others
+ * that can write this memory, costs no more than memory on POSIX systems, where a part without any is
+ * one that reads as zeros; on Windows it would be the end of who touches it, and is looked at by
+ * each process, once for each part. */
 #include "segments.h"
 
 #include "error.h"
@@ -21,12 +23,10 @@
 
 enum { SMALLEST_RING = 4096, LARGEST_RING = 4 << 20 }; /* of one segment */
 enum { SMALLEST_SEGMENT = 1 << 20, MOST_IN_USE = 256 };
-enum { PIECE = 1 << 20 }; /* is had at once */
-/* How often the system is asked whether it has how much left. */
-enum { ASKED = 16 << 20, LEFT = 64 << 20 };
-/* Bytes that are not given back; so many segments more than in use, and twice that, are much. */
-enum { KEPT = 4 << 20, KEPT_SEGMENTS = 4, MUCH = 2 };
-#define HOLES (UINT64_C(1) << 63)
+/* Memory is counted in pieces. So many are kept, and no more than so many given back at once, since
+ * others may wait for the lock. */
+enum { PIECE = 1 << 20, KEPT = 4, AT_ONCE = 16 };
+enum { KEPT_SEGMENTS = 4, MUCH = 2 }; /* so many more than are in use, and twice that */
 
 static size_t bytes_of(const spork__segments *s) { return (size_t)8 << s->shift; }
 
@@ -58,16 +58,27 @@ size_t spork__segments_at_start(const spork__segments *s)
     return s->count == 1 || bytes_of(s) < PIECE ? bytes_of(s) : PIECE;
 }
 
-static _Atomic uint64_t *backed_word(const spork__segments *s, uint32_t segment)
-{
-    return &s->table->backed[segment];
-}
+/* The memory of a segment, in pieces: those from `hole` to `end` have some. */
+typedef struct backing {
+    uint32_t hole, end;
+    bool unsure; /* and perhaps only some of them */
+} backing;
 
 /* Never more than there can be, whatever the word says. */
-static uint64_t backed_of(const spork__segments *s, uint32_t segment)
+static backing backing_of(const spork__segments *s, uint32_t segment)
 {
-    uint64_t backed = atomic_load_explicit(backed_word(s, segment), memory_order_relaxed) & ~HOLES;
-    return backed < bytes_of(s) ? backed : bytes_of(s);
+    uint64_t word = atomic_load_explicit(&s->table->backed[segment], memory_order_relaxed);
+    uint32_t most = (uint32_t)(bytes_of(s) / PIECE), end = (uint32_t)word,
+             hole = (uint32_t)(word >> 32) & 0x7FFFFFFF;
+    backing b = {.end = end < most ? end : most, .unsure = word >> 63 != 0};
+    b.hole = hole < b.end ? hole : b.end;
+    return b;
+}
+
+static void set_backing(const spork__segments *s, uint32_t segment, backing b)
+{
+    uint64_t word = (uint64_t)b.unsure << 63 | (uint64_t)b.hole << 32 | b.end;
+    atomic_store_explicit(&s->table->backed[segment], word, memory_order_relaxed);
 }
 
 static uint32_t used(const spork__segments *s)
@@ -78,8 +89,123 @@ static uint32_t used(const spork__segments *s)
 
 void spork__segments_begin(const spork__segments *s)
 {
-    atomic_store_explicit(backed_word(s, 0), spork__segments_at_start(s), memory_order_relaxed);
+    set_backing(s, 0, (backing){.end = (uint32_t)(spork__segments_at_start(s) / PIECE)});
     atomic_store_explicit(&s->table->used, 1, memory_order_relaxed);
+}
+
+/* ---- memory ---- */
+
+static size_t offset_of(const spork__segments *s, uint32_t segment, uint32_t piece)
+{
+    return s->offset + segment * bytes_of(s) + (size_t)piece * PIECE;
+}
+
+static void discard(const spork__segments *s, uint32_t segment, uint32_t from, uint32_t to)
+{
+    if (from < to)
+        spork__os_block_discard(s->block, offset_of(s, segment, from), (size_t)(to - from) * PIECE);
+}
+
+static spork_status get_memory(const spork__segments *s, uint32_t segment, uint32_t from,
+                               uint32_t to)
+{
+    size_t size = (size_t)(to - from) * PIECE;
+    spork_status status = spork__os_block_afford(size);
+    return status == SPORK_OK ? spork__os_block_commit(s->block, offset_of(s, segment, from), size)
+                              : status;
+}
+
+static uint32_t pieces(uint64_t units) { return (uint32_t)((units * 8 + PIECE - 1) / PIECE); }
+
+bool spork__segments_is_backed(spork__segments *s, uint64_t place, uint64_t units)
+{
+    backing b = backing_of(s, spork__segment_of(s, place));
+    return !b.unsure && pieces(spork__segment_offset(s, place) + units) <= b.end &&
+           spork__segments_has(s, place, units, true);
+}
+
+spork_status spork__segments_back(spork__segments *s, uint64_t place, uint64_t units)
+{
+    if (s->count == 1 || spork__segments_is_backed(s, place, units)) return SPORK_OK;
+    uint32_t segment = spork__segment_of(s, place);
+    uint32_t end = pieces(spork__segment_offset(s, place) + units);
+    backing b = backing_of(s, segment);
+    uint32_t have = b.unsure || end <= b.end ? b.hole : b.end; /* or it is not true */
+    spork_status status = have < end ? get_memory(s, segment, have, end) : SPORK_OK;
+    if (status == SPORK_OK && !spork__segments_has(s, place, units, true))
+        status = get_memory(s, segment, 0, end);
+    if (status != SPORK_OK) {
+        if (have == b.end)
+            discard(s, segment, have, end); /* what of it there was; nobody uses it */
+        return status;
+    }
+    spork__at(SPORK__AT_SEGMENT_BACKED);
+    if (b.unsure) discard(s, segment, end, b.end);
+    set_backing(s, segment, (backing){.hole = b.hole, .end = end});
+    return SPORK_OK;
+}
+
+bool spork__segments_look(spork__segments *s, uint64_t place, uint64_t units, bool putting)
+{
+    _Atomic uint64_t *word = (_Atomic uint64_t *)&s->checked[putting];
+    uint64_t checked = atomic_load_explicit(word, memory_order_relaxed);
+    uint32_t segment = spork__segment_of(s, place);
+    uint64_t end = spork__segment_offset(s, place) + units;
+    if (end > UINT64_C(1) << s->shift) return false;
+    uint32_t last = pieces(end),
+             first = checked >> 48 == segment ? (uint32_t)(checked * 8 / PIECE) : 0;
+    if (first > last || checked >> 48 != segment) first = 0;
+    if (!spork__os_block_is_backed(s->block, offset_of(s, segment, first),
+                                   (size_t)(last - first) * PIECE))
+        return false;
+    uint64_t seen = (uint64_t)last * (PIECE / 8);
+    atomic_store_explicit(word, (uint64_t)segment << 48 | seen, memory_order_relaxed);
+    return true;
+}
+
+/* Of a segment from that piece on, the last ones first. One that has a hole goes as a whole. */
+static void give_back(const spork__segments *s, uint32_t segment, uint32_t from, uint32_t *most)
+{
+    backing b = backing_of(s, segment);
+    if (b.hole > 0 || b.unsure) from = 0;
+    if (b.end <= from) return;
+    uint32_t left = b.end - from > *most ? b.end - *most : from;
+    set_backing(s, segment, (backing){b.hole, b.end, true});
+    spork__at(SPORK__AT_SEGMENT_TRIMMED);
+    discard(s, segment, left, b.end);
+    set_backing(s, segment, (backing){b.hole < left ? b.hole : left, left, b.unsure && left > 0});
+    *most -= b.end - left;
+}
+
+/* Before it is written to from its beginning. */
+static void make_sure(const spork__segments *s, uint32_t segment)
+{
+    backing b = backing_of(s, segment);
+    uint32_t most = UINT32_MAX;
+    if (b.unsure || b.hole > 0) give_back(s, segment, 0, &most);
+}
+
+/* Nobody reads what lies before `place` in its segment, and nobody writes there until the segment
+ * is entered anew. */
+static void give_back_around(const spork__segments *s, uint64_t place, uint32_t *most)
+{
+    uint32_t segment = spork__segment_of(s, place);
+    uint64_t at = spork__segment_offset(s, place);
+    backing b = backing_of(s, segment);
+    uint32_t before = (uint32_t)(at * 8 / PIECE), tail = pieces(at + 1);
+    if (b.unsure) return; /* who puts next makes it sure */
+    if (b.end > tail) {
+        set_backing(s, segment, (backing){b.hole, b.end, true});
+        spork__at(SPORK__AT_SEGMENT_TRIMMED);
+        discard(s, segment, tail, b.end);
+        set_backing(s, segment, (backing){b.hole, tail, false});
+    }
+    if (before <= b.hole || before >= b.end) return;
+    if (before - b.hole > *most) before = b.hole + *most;
+    set_backing(s, segment, (backing){before, b.end < tail ? b.end : tail, false});
+    spork__at(SPORK__AT_SEGMENT_TRIMMED);
+    discard(s, segment, b.hole, before);
+    *most -= before - b.hole;
 }
 
 /* ---- which are in use ---- */
@@ -119,8 +245,7 @@ spork_status spork__segments_enter(spork__segments *s, uint64_t place, uint64_t 
     while (segment < s->count && is_in(&in, segment)) segment++;
     if (segment == s->count)
         return spork__fail(SPORK_BAD_MESSAGE, "the queue's shared memory is damaged");
-    if (atomic_load_explicit(backed_word(s, segment), memory_order_relaxed) & HOLES)
-        atomic_store_explicit(backed_word(s, segment), 0, memory_order_relaxed);
+    make_sure(s, segment);
     uint32_t at = (uint32_t)(place >> s->shift) & (s->places - 1);
     atomic_store_explicit(&s->table->behind[at], segment, memory_order_relaxed);
     spork__at(SPORK__AT_SEGMENT_ENTERED);
@@ -131,113 +256,38 @@ spork_status spork__segments_enter(spork__segments *s, uint64_t place, uint64_t 
     return SPORK_OK;
 }
 
-/* ---- memory ---- */
-
-static size_t up(size_t size, size_t to) { return (size + to - 1) / to * to; }
-
-static size_t offset_of(const spork__segments *s, uint32_t segment)
-{
-    return s->offset + segment * bytes_of(s);
-}
-
-/* The bytes from `have` to `end` of a segment. The system is asked how much it has now and then:
- * who takes the last of it is not refused, but has somebody killed. */
-static spork_status get_memory(const spork__segments *s, uint32_t segment, size_t have, size_t end)
-{
-    size_t first = segment * bytes_of(s) + have, last = segment * bytes_of(s) + end;
-    bool ask = first % ASKED == 0 || first / ASKED != (last - 1) / ASKED;
-    spork_status status = ask ? spork__os_block_afford(end - have + LEFT) : SPORK_OK;
-    if (status != SPORK_OK) return status;
-    return spork__os_block_commit(s->block, offset_of(s, segment) + have, end - have);
-}
-
-spork_status spork__segments_back(spork__segments *s, uint64_t place, uint64_t units)
-{
-    if (s->count == 1) return SPORK_OK;
-    uint32_t segment = spork__segment_of(s, place);
-    size_t end = (size_t)(spork__segment_offset(s, place) + units) * 8;
-    size_t have = (size_t)backed_of(s, segment);
-    if (end <= have && spork__segments_has(s, place, units, true)) return SPORK_OK;
-    if (end <= have) have = 0; /* which was not true */
-    end = up(end, PIECE);
-    spork_status status = get_memory(s, segment, have, end);
-    if (status != SPORK_OK) return status;
-    spork__at(SPORK__AT_SEGMENT_BACKED);
-    atomic_store_explicit(backed_word(s, segment), end, memory_order_relaxed);
-    return SPORK_OK;
-}
-
-bool spork__segments_look(spork__segments *s, uint64_t place, uint64_t units, bool putting)
-{
-    uint32_t segment = spork__segment_of(s, place);
-    uint64_t begin = spork__segment_offset(s, place), end = begin + units;
-    if (end > UINT64_C(1) << s->shift) return false;
-    uint64_t last = up((size_t)end * 8, PIECE), first = begin * 8 / PIECE * PIECE;
-    if (!spork__os_block_is_backed(s->block, offset_of(s, segment) + (size_t)first,
-                                   (size_t)(last - first)))
-        return false;
-    atomic_store_explicit((_Atomic uint64_t *)&s->checked[putting],
-                          (uint64_t)segment << 48 | last / 8, memory_order_relaxed);
-    return true;
-}
-
-/* Of a segment from that byte on. */
-static void give_back(const spork__segments *s, uint32_t segment, size_t from)
-{
-    size_t have = (size_t)backed_of(s, segment);
-    if (have <= from) return;
-    atomic_store_explicit(backed_word(s, segment), from, memory_order_relaxed);
-    spork__at(SPORK__AT_SEGMENT_TRIMMED);
-    spork__os_block_discard(s->block, offset_of(s, segment) + from, have - from);
-}
-
-/* Nobody reads what lies before `place` in its segment, and nobody writes there until the segment
- * is entered anew, when it is found to have holes. */
-static void give_back_around(const spork__segments *s, uint64_t place)
-{
-    uint32_t segment = spork__segment_of(s, place);
-    size_t at = (size_t)spork__segment_offset(s, place) * 8, before = at / PIECE * PIECE;
-    give_back(s, segment, up(at + 8, PIECE));
-    if (before == 0) return;
-    atomic_fetch_or_explicit(backed_word(s, segment), HOLES, memory_order_relaxed);
-    spork__at(SPORK__AT_SEGMENT_TRIMMED);
-    spork__os_block_discard(s->block, offset_of(s, segment), before);
-}
+/* ---- giving back ---- */
 
 /* How much of a segment is kept though nobody needs it. */
-static size_t kept_of(const spork__segments *s, uint32_t segment)
+static uint32_t kept_of(const spork__segments *s, uint32_t segment)
 {
-    size_t first = segment * bytes_of(s);
-    size_t kept = first < KEPT ? KEPT - first : 0;
-    return kept < bytes_of(s) ? kept : bytes_of(s);
+    size_t first = segment * (bytes_of(s) / PIECE);
+    return first < KEPT ? (uint32_t)(KEPT - first) : 0;
 }
 
-void spork__segments_trim(spork__segments *s, uint64_t place, uint64_t oldest, bool idle)
+bool spork__segments_trim(spork__segments *s, uint64_t place, uint64_t oldest, bool idle)
 {
-    if (s->count == 1 || !spork__os_block_can_discard()) return;
+    if (s->count == 1 || !spork__os_block_can_discard()) return false;
     set in = in_use(s, place, oldest);
-    uint32_t still = 0;
+    uint32_t still = 0, most = AT_ONCE;
     for (uint32_t segment = 0, n = used(s); segment < n; segment++) {
-        if (!is_in(&in, segment)) give_back(s, segment, kept_of(s, segment));
-        if (is_in(&in, segment) || backed_of(s, segment) > 0) still = segment + 1;
+        if (!is_in(&in, segment) && most > 0) give_back(s, segment, kept_of(s, segment), &most);
+        if (is_in(&in, segment) || backing_of(s, segment).end > 0) still = segment + 1;
     }
     atomic_store_explicit(&s->table->used, still, memory_order_relaxed);
-    if (idle && spork__segment_offset(s, place) != 0 && bytes_of(s) > KEPT)
-        give_back_around(s, place);
-}
-
-static size_t backed(const spork__segments *s)
-{
-    size_t sum = 0;
-    for (uint32_t segment = 0, n = used(s); segment < n; segment++)
-        sum += atomic_load_explicit(backed_word(s, segment), memory_order_relaxed) & HOLES
-                   ? (size_t)PIECE
-                   : (size_t)backed_of(s, segment);
-    return sum;
+    if (idle && spork__segment_offset(s, place) != 0 && bytes_of(s) > (size_t)KEPT * PIECE &&
+        most > 0)
+        give_back_around(s, place, &most);
+    return most < AT_ONCE;
 }
 
 bool spork__segments_hold_more(const spork__segments *s)
 {
     if (s->count == 1 || !spork__os_block_can_discard()) return false;
-    return backed(s) > KEPT + (bytes_of(s) > KEPT ? 2 * PIECE : bytes_of(s));
+    size_t sum = 0, long_segment = (size_t)KEPT * PIECE;
+    for (uint32_t segment = 0, n = used(s); segment < n; segment++) {
+        backing b = backing_of(s, segment);
+        sum += b.unsure ? b.end : b.end - b.hole;
+    }
+    return sum > KEPT + (bytes_of(s) > long_segment ? 2 : bytes_of(s) / PIECE);
 }

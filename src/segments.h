@@ -6,7 +6,7 @@
  *
  * A ring of one segment is the plain case: it is there from the start, and a place is where it is.
  *
- * Whoever calls anything but place, has and holds_more has the ring's putting lock. */
+ * Whoever calls anything but place, has and hold_more has the ring's putting lock. */
 #ifndef SPORK_SEGMENTS_H
 #define SPORK_SEGMENTS_H
 
@@ -47,10 +47,12 @@ void spork__segments_begin(const spork__segments *segments);
 spork_status spork__segments_enter(spork__segments *segments, uint64_t place, uint64_t oldest);
 /* Sees to it that so many units from there on have memory. SPORK_NO_SPACE. */
 spork_status spork__segments_back(spork__segments *segments, uint64_t place, uint64_t units);
+/* Whether they have it. */
+bool spork__segments_is_backed(spork__segments *segments, uint64_t place, uint64_t units);
 /* Gives back what none of the places from `oldest` to `place` needs, but for the first few MiB,
  * which a ring soon needs again. `idle`: there is nothing in the ring, so its last segment need not
- * be whole either; else only if it is much. */
-void spork__segments_trim(spork__segments *segments, uint64_t place, uint64_t oldest, bool idle);
+ * be whole either. Not more than a moment takes: whether it was anything. */
+bool spork__segments_trim(spork__segments *segments, uint64_t place, uint64_t oldest, bool idle);
 /* Whether there seems to be anything to give back when the ring is idle. */
 bool spork__segments_hold_more(const spork__segments *segments);
 
@@ -60,7 +62,7 @@ bool spork__segments_hold_more(const spork__segments *segments);
 
 struct spork__segment_table {
     _Alignas(128) _Atomic uint32_t behind[SPORK__SEGMENTS]; /* a place: which segment */
-    /* Of each segment: bytes from its start that have memory, and whether they have holes. */
+    /* Of each segment: which of it has memory (segments.c). */
     _Alignas(128) _Atomic uint64_t backed[SPORK__SEGMENTS];
     _Atomic uint32_t used; /* none from this one on has any */
 };

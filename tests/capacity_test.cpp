@@ -148,6 +148,92 @@ TEST_F(Capacity, GivesThatOfLargeMessagesBackToo)
     EXPECT_EQ(0, actor.end());
 }
 
+// Who waits need not be who had it, and whoever had it may be dead.
+TEST_F(Capacity, GivesBackWhatOthersHad)
+{
+    if (!gives_back()) GTEST_SKIP() << "skipped: this system keeps it";
+    for (bool dies : {false, true}) {
+        SCOPED_TRACE(dies);
+        Held queue(0, 40 * kMiB);
+        std::vector<uint64_t> sizes = {24 * kMiB};
+        Child puts(queues_put_sizes, spork_pack(spork_put_only(queue.get()),
+                                                spork_array(sizes.data(), sizes.size()), false));
+        EXPECT_EQ(0, puts.run());
+        EXPECT_GE(spork__queue_memory(queue), sizes[0]);
+        Child gets(
+            dies ? queues_die_at : queues_get_one,
+            spork_pack(queue.get(), static_cast<int>(SPORK__AT_RING_GET_UNLOCKED), size_t{0}));
+        EXPECT_EQ(dies ? -9 : 0, gets.run());
+        EXPECT_TRUE(becomes_small(queue, 9 * kMiB));
+    }
+}
+
+TEST_F(Capacity, GivesBackWhileSomebodyWaitsForSeveralThings)
+{
+    if (!gives_back()) GTEST_SKIP() << "skipped: this system keeps it";
+    Held queue(0, 40 * kMiB);
+    uint32_t count = put_many(queue, 100000, 30 * kMiB);
+    EXPECT_EQ(count, get_many(queue, 100000, count));
+    spork_wait_item item = spork_on(queue.get());
+    double end = spork_time() + kWatchdogMs / 1000.0;
+    while (spork__queue_memory(queue) > 9 * kMiB && spork_time() < end)
+        EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&item, 1, 50)) << spork_error();
+    EXPECT_LE(spork__queue_memory(queue), 9 * kMiB);
+}
+
+TEST_F(Capacity, GivesBackThoughAMessageComesNowAndThen)
+{
+    if (!gives_back()) GTEST_SKIP() << "skipped: this system keeps it";
+    Held queue(0, 40 * kMiB);
+    uint32_t count = put_many(queue, 100000, 30 * kMiB);
+    EXPECT_EQ(count, get_many(queue, 100000, count));
+    double end = spork_time() + kWatchdogMs / 1000.0;
+    while (spork__queue_memory(queue) > 9 * kMiB && spork_time() < end) {
+        EXPECT_EQ(SPORK_OK, put(queue, "x"));
+        EXPECT_EQ("x", get(queue));
+        EXPECT_EQ(kTimeout, get(queue, 30));
+    }
+    EXPECT_LE(spork__queue_memory(queue), 9 * kMiB);
+}
+
+// As if the system had nothing left: what is put goes into memory that there is.
+TEST_F(Capacity, WhatWasGivenBackIsAskedForAgain)
+{
+    if (!gives_back()) GTEST_SKIP() << "skipped: this system keeps it";
+    const size_t size = 100000;
+    Held queue(0, size_t{2} << 10 << 20); // long segments
+    for (int round : repeat(12, 3, 3)) {
+        uint32_t count = put_many(queue, size, static_cast<size_t>(round % 4 + 1) * 6 * kMiB);
+        ASSERT_EQ(count, get_many(queue, size, count));
+        EXPECT_TRUE(becomes_small(queue, 11 * kMiB));
+        for (int i = 0; i < round; i++) {
+            count = put_many(queue, size, kMiB);
+            ASSERT_EQ(count, get_many(queue, size, count));
+        }
+        size_t before = spork__queue_memory(queue);
+        spork__fault_arm(SPORK__FAULT_SYSTEM, 1, ENOSPC, true);
+        count = put_many(queue, size);
+        spork__fault_arm(SPORK__FAULT_SYSTEM, 0, 0, false);
+        EXPECT_EQ(SPORK_NO_SPACE, spork_last_status()) << spork_error();
+        EXPECT_LE(spork__queue_memory(queue), before);
+        ASSERT_EQ(count, get_many(queue, size, count));
+    }
+}
+
+TEST_F(Capacity, WhatTheSystemGaveBeforeItHadNoMoreGoesBack)
+{
+    if (!gives_back()) GTEST_SKIP() << "skipped: this system keeps it";
+    Held queue(0, 256 * kMiB);
+    const std::string large = bytes_of(200 * kMiB);
+    size_t before = spork__queue_memory(queue);
+    spork__fault_arm_kind("posix_fallocate", 5, ENOSPC, false); // it is asked for 16 MiB at a time
+    EXPECT_EQ(SPORK_NO_SPACE, put(queue, large, 0)) << spork_error();
+    spork__fault_arm_kind(nullptr, 0, 0, false);
+    EXPECT_LE(spork__queue_memory(queue), before + 2 * kMiB);
+    EXPECT_EQ(SPORK_OK, put(queue, large, 0)) << spork_error();
+    EXPECT_TRUE(same(large, get(queue)));
+}
+
 TEST_F(Capacity, MessagesThatAreStillInTheQueueKeepTheirs)
 {
     const size_t size = 100000;
@@ -226,8 +312,12 @@ TEST_F(Capacity, WhoDiesGivingMemoryBackHurtsNobody)
         Held queue(0, 40 * kMiB);
         uint32_t count = put_many(queue, size, 20 * kMiB);
         EXPECT_EQ(count, get_many(queue, size, count));
+        const std::string large = bytes_of(24 * kMiB);
+        EXPECT_EQ(SPORK_OK, put(queue, large)) << spork_error();
+        EXPECT_TRUE(same(large, get(queue)));
         Child dies(queues_die_at, spork_pack(queue.get(), static_cast<int>(point), size_t{0}));
         EXPECT_EQ(-9, dies.run());
+        EXPECT_TRUE(becomes_small(queue, 11 * kMiB)); // the next does what it had begun
         count = put_many(queue, size, 30 * kMiB);
         EXPECT_GE(count * counted(size), 30 * kMiB);
         EXPECT_EQ(count, get_many(queue, size, count));

@@ -81,7 +81,7 @@ SPORK_API spork_status spork_connection_send(spork_connection *connection, spork
  * Receives a message that was sent as values. *values is yours until spork_args_free: the strings, arrays and objects in it live so
  * long, the latter longer with spork_keep.
  * @return SPORK_OK; SPORK_TIMEOUT; SPORK_CLOSED: no more will come; SPORK_BAD_MESSAGE: the message is no pack of values (it stays
- *         for spork_connection_recv_bytes; the next spork_connection_recv leaves it out), or what came is no message (then the connection is at its end); SPORK_INVALID: an end
+ *         for spork_connection_recv_bytes; a second spork_connection_recv that says so takes it away), or what came is no message (then the connection is at its end); SPORK_INVALID: an end
  *         that only sends; SPORK_NO_MEMORY: the message stays; SPORK_NO_SPACE (POSIX): it is lost with its objects, as this process has no
  *         more descriptors; SPORK_BROKEN (Windows): the same, as their sender has ended. *values is NULL unless SPORK_OK.
  */

@@ -19,7 +19,8 @@
  * waited for. Messages of one sender to one receiver arrive in order. A message arrives whole or not at all, once. Whoever is
  * killed at any instant, asleep or in the middle of a put or get, hurts nobody else: at most the message in its own hands is lost.
  *
- * Whoever waits in a put or get holds nothing: it may be stopped (SIGSTOP, a debugger, a frozen
+ * Whoever waits in a put or get holds nothing (but for some ms in which the memory of a queue that has
+ * been much fuller is given back): it may be stopped (SIGSTOP, a debugger, a frozen
  * container) for as long as one likes, and the others put, get, drop, close and join as if it were
  * not there; it goes on when it is continued. Who is stopped in the middle of a put or get, the
  * moment in which a message is copied, blocks that side until it goes on or is killed, and the
@@ -35,24 +36,24 @@
  * be some microseconds older than it need be; a request's answer is looked for at once.
  *
  * ## How much fits
- * `max_messages` at once, and `capacity` bytes of small messages and as many of large ones; so much is
- * also the largest message. A small one counts 8 bytes more than it has, rounded up to 8, a large one
- * whole pages. Up to a capacity of 4 MiB (it is rounded up to a power of two) a large one is more than
- * a quarter of it, and small ones may leave as much unused where they come round; beyond, one of
- * more than 256 KiB (or 1/1024 of the capacity, if that is more) is large, and of small ones all that
- * was asked for fits, or somewhat more. Who puts all the work into a queue before there are any
- * workers needs one that is large enough:
+ * `max_messages` at once (268 435 454 at most), and `capacity` bytes of small messages and as many of
+ * large ones; so much is also the largest message. A small one counts 8 bytes more than it has, rounded
+ * up to 8, a large one whole pages. Up to a capacity of 4 MiB (it is rounded up to a power of two) a
+ * large one is more than a quarter of it, and small ones may leave as much unused where they come
+ * round; beyond, one of more than 256 KiB (of a capacity above 256 MiB: 1/1024 to 1/512 of it) is
+ * large, and of small ones all that was asked for fits, or somewhat more. Who puts all the work into a
+ * queue before there are any workers needs one that is large enough:
  *
  *     spork_queue_new(0, (size_t)4 << 30)                         // 4 GiB, of which 1 MiB is taken now
  *     spork_queue_new_with(&(spork_queue_options){.unbounded = true})
  *
  * A capacity of up to 4 MiB is taken from the system at once. Of a larger one memory is taken when
- * there are messages to fill it, and all but some MiB of it is given back when they have been got and
- * somebody waits for more (Windows keeps it as long as the queue lives). The system may have less
- * than the capacity: then put is SPORK_NO_SPACE, puts nothing, and may be tried again. Nobody is
- * killed for the memory of a queue as long as the system tells how much it has left. Unbounded means
- * that this is the only bound: 64 GiB of addresses, 4 GiB on Windows, 256 MiB on 32-bit systems, or
- * what there is.
+ * there are messages to fill it, and all but some MiB of it is given back when somebody has found the
+ * queue empty for half a second (Linux; other systems keep it as long as the queue lives). The system
+ * may have less than the capacity: then put is SPORK_NO_SPACE, puts nothing, and may be tried again. It
+ * is asked how much it has for each 16 MiB, and is left 32. Unbounded means that this is the only bound
+ * beside that on the number of messages: 64 GiB of addresses, 4 GiB on Windows, 256 MiB on 32-bit
+ * systems, or what there is.
  *
  * ## The end
  * A process that has the queue may put and get, unless it was given it by spork_put_only or spork_get_only, or has dropped one of
@@ -70,7 +71,8 @@
  *
  * ## What differs between systems
  * Nothing but numbers: a process needs three descriptors for a queue on Linux, five elsewhere, and seven handles on Windows; on 32-bit systems the capacity is 512 MiB
- * at most, else 1 TiB; of one beyond what unbounded means there, small messages have no more than that.
+ * at most, else 1 TiB; of one beyond what unbounded means there, small messages have no more than that, and of large ones there are
+ * 1 024 at once at most.
  */
 #ifndef SPORK_QUEUE_H
 #define SPORK_QUEUE_H

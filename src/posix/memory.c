@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,7 +150,7 @@ int spork__fd_wait(int first, int second, int timeout_ms)
 
 /* ---- blocks ---- */
 
-enum { WORTH_A_LOOK = 16 << 20, AT_ONCE = 16 << 20, NOT_DUMPED = 256 << 20 };
+enum { WORTH_A_LOOK = 16 << 20, AT_ONCE = 16 << 20, NOT_DUMPED = 256 << 20, LEFT_OVER = 32 << 20 };
 
 static int anonymous_fd(void)
 {
@@ -261,8 +262,12 @@ uint64_t spork__memory_available(const char *root)
 
 spork_status spork__os_block_afford(size_t size)
 {
-    uint64_t left = size >= WORTH_A_LOOK ? spork__memory_available("") : UINT64_MAX;
-    if (size <= left) return SPORK_OK;
+    static _Atomic size_t unasked;
+    if (size < WORTH_A_LOOK && atomic_fetch_add(&unasked, size) + size < WORTH_A_LOOK)
+        return SPORK_OK;
+    atomic_store(&unasked, 0);
+    uint64_t left = spork__memory_available("");
+    if (left == UINT64_MAX || (size <= left && left - size >= LEFT_OVER)) return SPORK_OK;
     return spork__fail(SPORK_NO_SPACE, "no %zu bytes of shared memory: the system has %llu left", size,
                        (unsigned long long)left);
 }
@@ -270,12 +275,14 @@ spork_status spork__os_block_afford(size_t size)
 static bool no_file_can_be(uint64_t size) { return size > INT64_MAX; } /* a size_t of 32 bits never is so large */
 
 /* A crash would have to write, and so to have, all of a block of which little is used. */
-static void leave_out_of_dumps(void *data, size_t size)
+static void leave_out_of_dumps(int fd, void *data, size_t size)
 {
 #ifdef MADV_DONTDUMP
-    if (size >= NOT_DUMPED) madvise(data, size, MADV_DONTDUMP);
+    struct stat about;
+    if (size >= NOT_DUMPED && fstat(fd, &about) == 0 && (uint64_t)about.st_blocks * 512 < size / 2)
+        madvise(data, size, MADV_DONTDUMP);
 #else
-    (void)data, (void)size;
+    (void)fd, (void)data, (void)size;
 #endif
 }
 
@@ -300,7 +307,7 @@ static spork_status map_block(spork__block *block, int fd, size_t size, bool res
         code = data == MAP_FAILED ? errno : reserved ? reserve(fd, 0, size, &can) : 0;
     }
     if (code == 0) {
-        leave_out_of_dumps(data, size);
+        leave_out_of_dumps(fd, data, size);
         *block = (spork__block){fd, data, size};
         return SPORK_OK;
     }
@@ -394,7 +401,7 @@ spork_status spork__os_block_open(spork__block *block, spork_native handle, size
         return spork__fail(SPORK_BAD_MESSAGE, "a shared block has %zu bytes instead of %zu", real, size);
     void *data = SPORK__SYS_MAP(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, (int)handle, 0));
     if (data == MAP_FAILED) return spork__fail_os(errno, "a shared block of %zu bytes cannot be mapped", size);
-    leave_out_of_dumps(data, size);
+    leave_out_of_dumps((int)handle, data, size);
     *block = (spork__block){handle, data, size};
     return SPORK_OK;
 }

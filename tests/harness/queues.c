@@ -555,6 +555,19 @@ int queues_free_with_open(const spork_args *args)
     for (;;) spork_sleep(1000);
 }
 
+int queues_get_one(const spork_args *args)
+{
+    spork_queue *queue;
+    void *data;
+    size_t size;
+    int point;
+    size_t none;
+    if (spork_unpack(args, &queue, &point, &none) != SPORK_OK) return 1;
+    if (queues_receive(queue, &data, &size, SPORK_FOREVER) != SPORK_OK) return 2;
+    free(data);
+    return 0;
+}
+
 int queues_count_all(const spork_args *args)
 {
     spork_queue *queue, *back;

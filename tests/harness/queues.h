@@ -56,6 +56,7 @@ int queues_send_and_die(
         *args); /* queue, connection: sends the role of a putter, and dies as by a kill */
 int queues_free_with_open(
     const spork_args *args); /* queue, n: gets n, frees the queue, and sleeps for ever */
+int queues_get_one(const spork_args *args); /* queue, two numbers: gets one message of bytes */
 int queues_count_all(
     const spork_args
         *args); /* queue, back: gets bytes until CLOSED, and puts back how many, an int */
