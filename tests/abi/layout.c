@@ -47,6 +47,7 @@ int main(void)
     MEMBER(spork_queue_options, capacity);
     MEMBER(spork_queue_options, single_producer);
     MEMBER(spork_queue_options, single_consumer);
+    MEMBER(spork_queue_options, unbounded);
     STRUCT(spork_lock_options);
     MEMBER(spork_lock_options, on_owner_death);
     STRUCT(spork_thread_options);
