@@ -16,7 +16,6 @@
 #include <mach-o/dyld.h>
 #endif
 
-extern char **environ;
 
 static struct {
     int fd; /* Linux: on the program file, which may be replaced or deleted meanwhile */

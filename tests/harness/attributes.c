@@ -1,10 +1,10 @@
-#ifndef _WIN32
-
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 
 #include "attributes.h"
+
+#ifndef _WIN32 /* which hands down other things */
 
 #include <errno.h>
 #include <grp.h>
