@@ -243,7 +243,7 @@ static spork_status send_objects(spork_connection *c, const spork_args *values, 
         spork__objects_send_off(values, parcels);
         spork__objects_handles(values, parcels, handles);
         status = send_values(c, values, parcels, handles, count, timeout_ms);
-        spork__objects_sent(values, parcels);
+        spork__objects_sent(values, parcels, status == SPORK_OK);
     }
     spork__free(parcels);
     if (status == SPORK_OK) spork__objects_moved(values);

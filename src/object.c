@@ -225,11 +225,16 @@ void spork__objects_send_off(const spork_args *args, spork__parcels *parcels)
     }
 }
 
-void spork__objects_sent(const spork_args *args, const spork__parcels *parcels)
+void spork__objects_sent(const spork_args *args, const spork__parcels *parcels, bool sent)
 {
-    for (unsigned i = 0; i < args->count; i++)
-        if (is_object(&args->items[i]) && parcels->parcel[i].sent_off != SPORK__NO_HANDLE)
-            spork__os_handle_close(parcels->parcel[i].sent_off);
+    for (unsigned i = 0; i < args->count; i++) {
+        spork_native handle =
+            is_object(&args->items[i]) ? parcels->parcel[i].sent_off : SPORK__NO_HANDLE;
+        if (handle == SPORK__NO_HANDLE) continue;
+        if (!sent)
+            spork__os_transit_end(handle); /* a child of another thread's may have a copy of it */
+        spork__os_handle_close(handle);
+    }
 }
 
 void spork__objects_handles(const spork_args *args, const spork__parcels *parcels, spork_native *handles)

@@ -107,7 +107,7 @@ spork_status spork__objects_check_moved(const spork_args *args);
 spork_status spork__objects_give(const spork_args *args, spork__parcels *parcels, size_t *handle_count);
 /* For a message: they are on their way from now on; and it was sent, or not. */
 void spork__objects_send_off(const spork_args *args, spork__parcels *parcels);
-void spork__objects_sent(const spork_args *args, const spork__parcels *parcels);
+void spork__objects_sent(const spork_args *args, const spork__parcels *parcels, bool sent);
 /* All handles of the parcels, in order, into `handles` (room for that count). */
 void spork__objects_handles(const spork_args *args, const spork__parcels *parcels, spork_native *handles);
 /* After decoding: makes the objects, from their payloads and the handles in order. All or none; on failure all handles are

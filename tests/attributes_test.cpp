@@ -31,7 +31,8 @@ INSTANTIATE_TEST_SUITE_P(, Attribute,
 INSTANTIATE_TEST_SUITE_P(Linux, Attribute,
                          testing::Values("session", "processors", "scheduling", "timer_slack",
                                          "no_new_privileges", "capabilities", "namespace",
-                                         "memory_score"),
+                                         "memory_score",
+                                         "no_new_privileges_beside_many_groups"),
                          [](const auto &of) { return std::string(of.param); });
 #endif
 

@@ -61,7 +61,7 @@
  * none may get. This process' own role counts, too (one of its threads might use it): drop what you do not use; who waits for ever, where nobody but
  * this process itself could end that, is warned of once, in the log. spork_queue_close ends it for all at once. The death of another
  * process is noticed within 0.1 s. A role that travels in a message is nobody's who could end, but not lost: it counts until the message
- * is received, or lost with its connection (Linux with /proc; elsewhere only from when it is received).
+ * is received, or lost with its connection (Linux with /proc, if a descriptor is free; elsewhere only from when it is received).
  *
  * ## task_done and join
  * A message that was got is open until its receiver calls spork_queue_task_done for it. spork_queue_join waits until the queue is

@@ -7,7 +7,8 @@
  *                   control groups, process group and session
  *     surroundings  working directory, environment, standard streams
  *
- * fork copies all of these, and spawn hands them down. A fork server was started once: what has changed
+ * fork copies all of these, and spawn hands them down (but for capabilities that an exec gives back to
+ * root, if they were not taken from the bounding set, too). A fork server was started once: what has changed
  * since it has not. So before each start through it the present ones are compared with those of the
  * moment in which it was started, and another server takes its place if they differ. As numbers, for
  * they are only compared.
@@ -17,12 +18,16 @@
  * only be asked for by being changed, which another thread's new file could come between. */
 #include "os.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "alloc.h"
 
 #ifdef __linux__
 #include <sched.h>
@@ -52,11 +57,14 @@ static uint64_t mix_file(uint64_t hash, int result, const struct stat *about)
 
 static uint64_t mix_ids(uint64_t hash)
 {
-    gid_t groups[1024];
-    int count = getgroups((int)(sizeof groups / sizeof *groups), groups);
+    int count = getgroups(0, NULL);
+    gid_t *groups = count > 0 ? spork__alloc((size_t)count * sizeof *groups, "groups") : NULL;
     hash = mix_number(mix_number(hash, (long)getuid()), (long)geteuid());
     hash = mix_number(mix_number(hash, (long)getgid()), (long)getegid());
-    return count > 0 ? mix(hash, groups, (size_t)count * sizeof *groups) : mix_number(hash, count);
+    if (groups != NULL && getgroups(count, groups) == count)
+        hash = mix(hash, groups, (size_t)count * sizeof *groups);
+    spork__free(groups);
+    return mix_number(hash, count);
 }
 
 static uint64_t mix_limits(uint64_t hash)
@@ -85,73 +93,116 @@ static uint64_t mix_limits(uint64_t hash)
 
 #ifdef __linux__
 
-/* The beginning of a small file, as text; its size, 0 if it cannot be read. */
-static size_t read_text(const char *path, char *text, size_t size)
+/* A file that is not there, or not to be read, is so for the other, too; but a lack of descriptors or
+ * memory says nothing. */
+static int open_in(spork__attributes *now, int directory, const char *name, int flags)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, text, size - 1) : 0;
-    if (fd >= 0) close(fd);
-    text[n > 0 ? n : 0] = 0;
-    return n > 0 ? (size_t)n : 0;
+    int fd = openat(directory, name, flags | O_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) now->unknown = errno;
+    return fd;
 }
 
-static uint64_t mix_text(uint64_t hash, const char *path)
+static ssize_t read_some(int fd, char *text, size_t size)
+{
+    ssize_t n = fd >= 0 ? read(fd, text, size) : 0;
+    if (n <= 0 && fd >= 0) close(fd);
+    return n;
+}
+
+static uint64_t mix_text(spork__attributes *now, uint64_t hash, int directory, const char *name)
 {
     char text[1024];
-    return mix(hash, text, read_text(path, text, sizeof text));
+    int fd = open_in(now, directory, name, O_RDONLY);
+    for (ssize_t n; (n = read_some(fd, text, sizeof text)) > 0;) hash = mix(hash, text, (size_t)n);
+    return hash;
 }
 
-static bool is_one_of(const char *line, const char *const *names)
+static bool is_one_of(const char *name, const char *const *names)
 {
     for (; *names != NULL; names++)
-        if (strncmp(line, *names, strlen(*names)) == 0) return true;
+        if (strncmp(name, *names, strlen(*names)) == 0) return true;
     return false;
 }
 
-static void mix_status(spork__attributes *now)
+/* Lines of "Name: value", of which some may be long. */
+typedef struct status_line {
+    char name[24];
+    size_t length;
+    bool named, rights, settings;
+} status_line;
+
+static void mix_character(spork__attributes *now, status_line *line, char c)
 {
     static const char *const rights[] = {"Uid:",        "Gid:",    "Groups:", "Cap",
                                          "NoNewPrivs:", "Seccomp", NULL};
     static const char *const settings[] = {"Umask:", "Cpus_allowed:", "Mems_allowed:", NULL};
-    char text[8192];
-    if (read_text("/proc/thread-self/status", text, sizeof text) == 0 &&
-        read_text("/proc/self/status", text, sizeof text) == 0)
-        return;
-    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        size_t size = (size_t)(end - line);
-        if (is_one_of(line, rights)) now->rights = mix(now->rights, line, size);
-        if (is_one_of(line, settings)) now->settings = mix(now->settings, line, size);
+    if (c == '\n') {
+        memset(line, 0, sizeof *line);
+    } else if (line->named) {
+        if (line->rights) now->rights = mix(now->rights, &c, 1);
+        if (line->settings) now->settings = mix(now->settings, &c, 1);
+    } else if (line->length < sizeof line->name - 1) {
+        line->name[line->length++] = c;
+        line->named = c == ':';
+        line->rights = line->named && is_one_of(line->name, rights);
+        line->settings = line->named && is_one_of(line->name, settings);
     }
 }
 
-static uint64_t mix_namespaces(uint64_t hash)
+static void mix_status(spork__attributes *now, int directory)
 {
-    static const char *const names[] = {"/proc/self/ns/user",   "/proc/self/ns/pid_for_children",
-                                        "/proc/self/ns/mnt",    "/proc/self/ns/net",
-                                        "/proc/self/ns/ipc",    "/proc/self/ns/uts",
-                                        "/proc/self/ns/cgroup", "/proc/self/ns/time_for_children"};
+    char text[4096];
+    status_line line = {0};
+    int fd = open_in(now, directory, "status", O_RDONLY);
+    for (ssize_t n; (n = read_some(fd, text, sizeof text)) > 0;)
+        for (ssize_t i = 0; i < n; i++) mix_character(now, &line, text[i]);
+}
+
+static uint64_t mix_namespaces(uint64_t hash, int directory)
+{
+    static const char *const names[] = {
+        "ns/user",   "ns/pid_for_children", "ns/mnt", "ns/net", "ns/ipc", "ns/uts",
+        "ns/cgroup", "ns/time_for_children"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct stat about;
-        hash = mix_file(hash, stat(names[i], &about), &about);
+        char which[64];
+        ssize_t n = readlinkat(directory, names[i], which, sizeof which);
+        hash = mix(hash, which, n > 0 ? (size_t)n : 0);
     }
     return hash;
+}
+
+/* Looked up once, and not for each of its files; of no process, where it is not there. */
+static int open_own_directory(spork__attributes *now)
+{
+    int directory = open_in(now, AT_FDCWD, "/proc/thread-self", O_PATH | O_DIRECTORY);
+    return directory >= 0 ? directory : open_in(now, AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY);
+}
+
+static void mix_files(spork__attributes *now)
+{
+    int directory = open_own_directory(now);
+    if (directory < 0) return;
+    mix_status(now, directory);
+    now->rights = mix_namespaces(now->rights, directory);
+    /* A label of SELinux, of AppArmor. */
+    now->rights = mix_text(now, now->rights, directory, "attr/current");
+    now->settings = mix_text(now, now->settings, directory, "oom_score_adj");
+    now->settings = mix_text(now, now->settings, directory, "cgroup");
+    close(directory);
 }
 
 static void mix_linux(spork__attributes *now)
 {
     enum { IOPRIO_OF_PROCESS = 1 };
     struct sched_param parameters = {0};
-    mix_status(now);
-    now->rights = mix_namespaces(now->rights);
+    mix_files(now);
     now->rights = mix_number(now->rights, prctl(PR_GET_SECUREBITS));
     uint64_t hash = mix_number(now->settings, sched_getscheduler(0));
     sched_getparam(0, &parameters);
     hash = mix_number(hash, parameters.sched_priority);
     hash = mix_number(hash, syscall(SYS_ioprio_get, IOPRIO_OF_PROCESS, 0));
     hash = mix_number(hash, personality(0xffffffff));
-    hash = mix_number(hash, prctl(PR_GET_TIMERSLACK));
-    hash = mix_text(hash, "/proc/self/oom_score_adj");
-    now->settings = mix_text(hash, "/proc/self/cgroup");
+    now->settings = mix_number(hash, prctl(PR_GET_TIMERSLACK));
 }
 
 #else
@@ -173,9 +224,17 @@ void spork__attributes_now(spork__attributes *now)
 {
     static const uint64_t begin = 0xcbf29ce484222325u;
     struct stat root;
+    now->unknown = 0;
     now->rights = mix_ids(mix_file(begin, stat("/", &root), &root));
     now->settings = mix_number(mix_limits(begin), getpriority(PRIO_PROCESS, 0));
     now->settings = mix_number(mix_number(now->settings, getpgrp()), getsid(0));
     mix_linux(now);
     now->settings = mix_surroundings(now->settings);
+}
+
+bool spork__attributes_may_look_at(int pid)
+{
+    char path[64], file[8];
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    return readlink(path, file, sizeof file) >= 0;
 }

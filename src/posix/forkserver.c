@@ -43,6 +43,7 @@ typedef struct server {
     spork__server_words *control;
     uint32_t sequence;
     spork__attributes attributes; /* what it has from its owner */
+    bool seen;                    /* its owner might look at it */
     uint64_t executable; /* a hash: every forked child looks through these, so they are small */
 } server;
 
@@ -153,25 +154,37 @@ static bool reap(server *s, int timeout_ms)
     return true;
 }
 
-/* A server whose children are relayed stays until the last of them has ended. */
+/* It ends when it sees that its owner has hung up: it is reaped some day. */
+static void put_away(server *s)
+{
+    hang_up(s);
+    s->retired = true;
+    for (int i = 1; i < SERVERS; i++)
+        if (!servers[i].used) {
+            servers[i] = *s;
+            break;
+        }
+    memset(s, 0, sizeof *s);
+}
+
+/* A server whose children are relayed stays until the last of them has ended. One that this process may
+ * not signal, as it has given up its rights, is not waited for. */
 static void retire(server *s)
 {
     spork__request request = {.magic = SPORK__SERVER_MAGIC, .type = SPORK__REQUEST_RETIRE};
-    if (s->process.relay)
-        spork__socket_send(s->socket, &request, sizeof request, NULL, 0);
-    else
-        hang_up(s);
+    spork__socket_send(s->socket, &request, sizeof request, NULL,
+                       0); /* for who has another end of it, too */
+    if (!s->process.relay) hang_up(s);
     s->retired = true;
     if (reap(s, s->process.relay ? 0 : END_TIMEOUT_MS) || s->process.relay) return;
-    spork__exit_signal(&s->process, SIGKILL);
-    reap(s, REPLY_TIMEOUT_MS);
+    if (spork__exit_signal(&s->process, SIGKILL) == SPORK_OK) reap(s, REPLY_TIMEOUT_MS);
 }
 
 /* Ends a server that does not answer. */
 static void destroy(server *s)
 {
-    spork__exit_signal(&s->process, SIGKILL);
-    if (!reap(s, REPLY_TIMEOUT_MS)) memset(s, 0, sizeof *s);
+    if (spork__exit_signal(&s->process, SIGKILL) != SPORK_OK || !reap(s, REPLY_TIMEOUT_MS))
+        put_away(s);
 }
 
 static spork_status make_socket(int ends[2])
@@ -234,6 +247,8 @@ static spork_status open_server(server *s, const spork__launch *asked, begin_ser
     launch.given_count = SPORK__GIVEN_OBJECTS + 1;
     launch.record = &s->record;
     s->socket = ends[0];
+    spork__attributes_now(
+        &s->attributes); /* not after: what another thread gives up meanwhile is a change */
     spork__os_lock(SPORK__LOCK_START);
     status = spork__os_lifeline(&given[SPORK__GIVEN_LIFELINE]);
     if (status == SPORK_OK) status = asked->server_record(&s->record, launch.nonce, &launch.given_there, &control);
@@ -251,7 +266,7 @@ static spork_status open_server(server *s, const spork__launch *asked, begin_ser
     s->owner = (int)getpid();
     s->control = control;
     s->process.relay = 0;
-    spork__attributes_now(&s->attributes);
+    s->seen = spork__attributes_may_look_at(s->process.pid);
     s->executable = hash_of(asked->executable);
     return await_server(s);
 }
@@ -345,23 +360,34 @@ void spork__os_nursery_free(spork__nursery *n)
     spork__free(n);
 }
 
+static bool has_other_rights(const server *s, const spork__attributes *now)
+{
+    return s->attributes.rights != now->rights || s->attributes.unknown != 0 ||
+           (s->seen && !spork__attributes_may_look_at(s->process.pid));
+}
+
+static spork_status cannot_tell(const spork__attributes *now)
+{
+    return spork__fail_os(now->unknown,
+                          "whether the fork server has the rights of this process cannot be told");
+}
+
 /* One that was forked from its owner as it was keeps the settings of that moment, but no rights that its owner has given up. */
 static spork_status present_nursery(const spork__launch *launch, server *s)
 {
     spork__attributes now;
     spork__attributes_now(&now);
-    if (s->used && s->attributes.rights != now.rights) {
+    if (now.unknown != 0) return cannot_tell(&now);
+    if (s->used && has_other_rights(s, &now)) {
         retire(s);
         if (s->used) destroy(s);
     }
     return s->used ? SPORK_OK : open_server(s, launch, begin_forked);
 }
 
-static bool is_outdated(const server *s, const spork__launch *launch)
+static bool is_outdated(const server *s, const spork__launch *launch, const spork__attributes *now)
 {
-    spork__attributes now;
-    spork__attributes_now(&now);
-    return s->attributes.rights != now.rights || s->attributes.settings != now.settings ||
+    return has_other_rights(s, now) || s->attributes.settings != now->settings ||
            s->executable != hash_of(launch->executable);
 }
 
@@ -371,9 +397,12 @@ static spork_status present(const spork__launch *launch, server **found)
     server *s = launch->nursery != NULL ? &launch->nursery->server : &servers[0];
     *found = s;
     if (launch->nursery != NULL) return present_nursery(launch, s);
+    spork__attributes now;
+    spork__attributes_now(&now);
+    if (now.unknown != 0) return cannot_tell(&now);
     for (int i = 1; i < SERVERS; i++)
         if (servers[i].used) reap(&servers[i], 0);
-    if (s->used && is_outdated(s, launch)) {
+    if (s->used && is_outdated(s, launch, &now)) {
         int free_place = 0;
         for (int i = 1; i < SERVERS && free_place == 0; i++)
             if (!servers[i].used) free_place = i;
@@ -382,7 +411,8 @@ static spork_status present(const spork__launch *launch, server **found)
                                "%d fork servers with other surroundings still have children: join those first",
                                SERVERS);
         retire(s);
-        if (s->used) { /* it relays: its children know it by its place */
+        if (s->used && free_place == 0) put_away(s);
+        if (s->used) { /* it relays, or may not be signalled: its children know it by its place */
             servers[free_place] = *s;
             memset(s, 0, sizeof *s);
         }

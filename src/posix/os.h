@@ -135,8 +135,12 @@ const char *spork__program_argv0(void);
 /* ---- what a child has from its parent (attributes.c) ---- */
 typedef struct spork__attributes {
     uint64_t rights, settings; /* numbers that differ if anything of it does */
+    int unknown;               /* errno: a part could not be seen */
 } spork__attributes;
 void spork__attributes_now(spork__attributes *now);
+/* Whether this process may look at that one, as at one with no more rights. Of a domain of Landlock, which
+ * nothing else tells of, nobody outside can be seen. */
+bool spork__attributes_may_look_at(int pid);
 
 /* ---- fork server, both sides ---- */
 enum { SPORK__MAX_FDS = 250, SPORK__SERVER_INLINE = 32768 };

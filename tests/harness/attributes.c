@@ -26,7 +26,7 @@
 #include <sys/syscall.h>
 #endif
 
-enum { TEXT = 4000, NOBODY = 65534 };
+enum { TEXT = 20000, NOBODY = 65534 };
 
 static void add(char *text, const char *format, ...)
 {
@@ -40,7 +40,7 @@ static void add(char *text, const char *format, ...)
 #ifdef __linux__
 static void add_lines(char *text, const char *path, const char *const *names)
 {
-    char line[2048];
+    char line[16384];
     FILE *f = fopen(path, "re");
     while (f != NULL && fgets(line, sizeof line, f) != NULL)
         for (const char *const *name = names; *name != NULL; name++)
@@ -161,29 +161,37 @@ static bool change_score(void)
 }
 #endif
 
+static bool get_many_groups(void)
+{
+    gid_t groups[900];
+    for (size_t i = 0; i < 900; i++) groups[i] = (gid_t)(4000000000u + i);
+    return setgroups(900, groups) == 0;
+}
+
 typedef struct change {
     const char *name;
-    bool (*make)(void);
+    bool (*make)(void), (*before)(void);
 } change;
 
 static const change changes[] = {
-    {"umask", change_umask},
-    {"directory", change_directory},
-    {"environment", change_environment},
-    {"process_group", change_group},
-    {"nice", change_nice},
-    {"limit", change_limit},
-    {"user", change_user},
-    {"groups", change_groups},
+    {"umask", change_umask, NULL},
+    {"directory", change_directory, NULL},
+    {"environment", change_environment, NULL},
+    {"process_group", change_group, NULL},
+    {"nice", change_nice, NULL},
+    {"limit", change_limit, NULL},
+    {"user", change_user, NULL},
+    {"groups", change_groups, NULL},
 #ifdef __linux__
-    {"session", change_session},
-    {"processors", change_processors},
-    {"scheduling", change_scheduling},
-    {"timer_slack", change_slack},
-    {"no_new_privileges", change_privileges},
-    {"capabilities", change_capabilities},
-    {"namespace", change_namespace},
-    {"memory_score", change_score},
+    {"session", change_session, NULL},
+    {"processors", change_processors, NULL},
+    {"scheduling", change_scheduling, NULL},
+    {"timer_slack", change_slack, NULL},
+    {"no_new_privileges", change_privileges, NULL},
+    {"capabilities", change_capabilities, NULL},
+    {"no_new_privileges_beside_many_groups", change_privileges, get_many_groups},
+    {"namespace", change_namespace, NULL},
+    {"memory_score", change_score, NULL},
 #endif
 };
 
@@ -225,6 +233,7 @@ int attributes_change(const spork_args *args)
     if (queue == NULL || spork_unpack(args, &name) != SPORK_OK) return 111;
     const change *c = find_change(name);
     if (c == NULL) return 112;
+    if (c->before != NULL && !c->before()) return ATTRIBUTES_CANNOT_CHANGE;
     int code = ask_child(queue, before); /* a fork server is there from now on */
     describe(ours);
     if (code != 0 || strcmp(ours, before) != 0) {
