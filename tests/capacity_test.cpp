@@ -223,10 +223,10 @@ TEST_F(Capacity, WhatWasGivenBackIsAskedForAgain)
 TEST_F(Capacity, WhatTheSystemGaveBeforeItHadNoMoreGoesBack)
 {
     if (!gives_back()) GTEST_SKIP() << "skipped: this system keeps it";
-    Held queue(0, 256 * kMiB);
-    const std::string large = bytes_of(200 * kMiB);
+    Held queue(0, 80 * kMiB);
+    const std::string large = bytes_of(60 * kMiB);
     size_t before = spork__queue_memory(queue);
-    spork__fault_arm_kind("posix_fallocate", 5, ENOSPC, false); // it is asked for 16 MiB at a time
+    spork__fault_arm_kind("posix_fallocate", 3, ENOSPC, false); // it is asked for 16 MiB at a time
     EXPECT_EQ(SPORK_NO_SPACE, put(queue, large, 0)) << spork_error();
     spork__fault_arm_kind(nullptr, 0, 0, false);
     EXPECT_LE(spork__queue_memory(queue), before + 2 * kMiB);
@@ -326,7 +326,7 @@ TEST_F(Capacity, WhoDiesGivingMemoryBackHurtsNobody)
 
 TEST_F(Capacity, UnboundedIsAsMuchAsThereIs)
 {
-    const size_t size = 200000, much = native() ? 300 * kMiB : 24 * kMiB;
+    const size_t size = 200000, much = native() ? 100 * kMiB : 24 * kMiB;
     spork_queue_options options = {};
     options.unbounded = true;
     Held queue(options);
