@@ -78,7 +78,7 @@ TEST_F(Capacity, IsTheSameInTheMiddleOfAFlow)
     const size_t capacity = 5 * kMiB, size = 100000;
     for (int round : repeat(30)) {
         Held queue(0, capacity);
-        uint32_t begun = put_many(queue, size, round % 7 * size + 2 * kMiB);
+        uint32_t begun = put_many(queue, size, static_cast<size_t>(round % 7) * size + 2 * kMiB);
         uint32_t got = begun * static_cast<uint32_t>(round % 5) / 4;
         ASSERT_EQ(got, get_many(queue, size, got));
         uint32_t all = put_many(queue, size, SIZE_MAX, begun);

@@ -67,27 +67,38 @@ static uint64_t mix_ids(uint64_t hash)
     return mix_number(hash, count);
 }
 
+/* What is no limit here, or cannot be asked for, counts as none for both. The system's type for their
+ * names is an int, or not. */
+#define MIX_LIMIT(hash, which)                                                                     \
+    do {                                                                                           \
+        struct rlimit limit = {0, 0};                                                              \
+        getrlimit(which, &limit);                                                                  \
+        hash = mix(hash, &limit, sizeof limit);                                                    \
+    } while (0)
+
 static uint64_t mix_limits(uint64_t hash)
 {
-    static const int limits[] = {
-        RLIMIT_CORE,    RLIMIT_CPU,        RLIMIT_DATA,     RLIMIT_FSIZE,
-        RLIMIT_NOFILE,  RLIMIT_STACK,      RLIMIT_AS,
+    MIX_LIMIT(hash, RLIMIT_CORE);
+    MIX_LIMIT(hash, RLIMIT_CPU);
+    MIX_LIMIT(hash, RLIMIT_DATA);
+    MIX_LIMIT(hash, RLIMIT_FSIZE);
+    MIX_LIMIT(hash, RLIMIT_NOFILE);
+    MIX_LIMIT(hash, RLIMIT_STACK);
+    MIX_LIMIT(hash, RLIMIT_AS);
 #ifdef RLIMIT_NPROC
-        RLIMIT_NPROC,
+    MIX_LIMIT(hash, RLIMIT_NPROC);
 #endif
 #ifdef RLIMIT_MEMLOCK
-        RLIMIT_MEMLOCK,
+    MIX_LIMIT(hash, RLIMIT_MEMLOCK);
 #endif
 #ifdef __linux__
-        RLIMIT_LOCKS,   RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE,
-        RLIMIT_RTPRIO,  RLIMIT_RTTIME,
+    MIX_LIMIT(hash, RLIMIT_LOCKS);
+    MIX_LIMIT(hash, RLIMIT_SIGPENDING);
+    MIX_LIMIT(hash, RLIMIT_MSGQUEUE);
+    MIX_LIMIT(hash, RLIMIT_NICE);
+    MIX_LIMIT(hash, RLIMIT_RTPRIO);
+    MIX_LIMIT(hash, RLIMIT_RTTIME);
 #endif
-    };
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        struct rlimit limit = {0, 0};
-        getrlimit(limits[i], &limit); /* a fault only makes it look changed */
-        hash = mix(hash, &limit, sizeof limit);
-    }
     return hash;
 }
 
