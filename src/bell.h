@@ -46,6 +46,14 @@ void spork__bell_quiet(const spork__ear *ear);
 /* Returns when the bell has rung since `ticket`, after `ms`, or for no reason; never later than after 50 ms: a wake-up may
  * be lost with a process that is killed. */
 void spork__bell_sleep(spork__bell *bell, const spork__ear *ear, uint32_t ticket, int ms);
+/* The same as a cancellation point: for who holds nothing but what `cleanup` gives back. */
+static inline void spork__bell_sleep_or_end(spork__bell *bell, const spork__ear *ear,
+                                            uint32_t ticket, int ms, const spork__cleanup *cleanup)
+{
+    spork__os_cancel_allow(cleanup);
+    spork__bell_sleep(bell, ear, ticket, ms);
+    spork__os_cancel_forbid();
+}
 
 /* Has somebody announced itself since the last ring? */
 static inline bool spork__bell_awaited(const spork__bell *bell)

@@ -278,8 +278,22 @@ static void warn_of_mate(spork_connection *c)
                "end, or pass it on by spork_move");
 }
 
+/* What has come of a message stays for the next call. */
+static spork_status keep_what_came(spork__message *m)
+{
+    spork_status status = spork__message_take_back(m);
+    if (status == SPORK_OK) return SPORK_OK;
+    spork__message_drop(m); /* nowhere to keep it: the rest would be no message */
+    m->ended = true;
+    return status;
+}
+
+/* A cancelled thread has received nothing. */
+static void leave_the_wait(void *user) { keep_what_came(user); }
+
 static spork_status receive(spork_connection *c, int timeout_ms)
 {
+    const spork__cleanup cleanup = {leave_the_wait, &c->message, NULL};
     if (c->message.whole) return SPORK_OK;
     if (c->message.ended) return spork__fail(SPORK_CLOSED, "no more will come");
     if (c->look_for_mate && timeout_ms != 0) {
@@ -287,7 +301,10 @@ static spork_status receive(spork_connection *c, int timeout_ms)
         if (status != SPORK_TIMEOUT) return status;
         warn_of_mate(c);
     }
-    return spork__os_channel_receive(&c->channel, &c->message, timeout_ms);
+    spork__os_cancel_allow(&cleanup);
+    spork_status status = spork__os_channel_receive(&c->channel, &c->message, timeout_ms);
+    spork__os_cancel_forbid();
+    return status;
 }
 
 static spork_status too_small(spork__message *m, size_t size, size_t *received)
@@ -304,12 +321,8 @@ static spork_status receive_bytes(spork_connection *c, void *buffer, size_t size
     spork_status status = receive(c, timeout_ms);
     bool in_place = m->lent;
     if (status != SPORK_OK) {
-        spork_status kept = spork__message_take_back(m);
-        if (kept != SPORK_OK) { /* nowhere to keep what has come: the rest would be no message */
-            spork__message_drop(m);
-            m->ended = true;
-            return kept;
-        }
+        spork_status kept = keep_what_came(m);
+        if (kept != SPORK_OK) return kept;
         return status == SPORK_TOO_SMALL ? too_small(m, size, received) : status;
     }
     c->refused = false;
@@ -386,7 +399,11 @@ spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
     static const char call[] = "spork_connection_poll";
     spork_status status = check(c, true, call);
     if (status != SPORK_OK) return status;
-    if (!c->message.whole && !c->message.ended) status = spork__os_channel_poll(&c->channel, &c->message, timeout_ms);
+    if (!c->message.whole && !c->message.ended) {
+        spork__os_cancel_allow(NULL);
+        status = spork__os_channel_poll(&c->channel, &c->message, timeout_ms);
+        spork__os_cancel_forbid();
+    }
     if (status == SPORK_TIMEOUT) return spork__fail(SPORK_TIMEOUT, "%s: nothing came in %d ms", call, timeout_ms);
     return spork__in_call(status, call);
 }

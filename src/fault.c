@@ -69,10 +69,11 @@ long spork__fault_kind_count(void) { return atomic_load(&kind_count); }
 /* "(int)read(fd, …" is of the kind read, "syscall(SYS_pidfd_open, …" of the kind pidfd_open. */
 static void kind_of(const char *call, char name[SPORK__FAULT_KIND])
 {
-    static const char raw[] = "syscall(SYS_";
+    static const char raw[] = "syscall(SYS_", ours[] = "spork__sys_";
     size_t n = 0;
     if (call[0] == '(') call = strchr(call, ')') + 1;
     if (strncmp(call, raw, sizeof raw - 1) == 0) call += sizeof raw - 1;
+    if (strncmp(call, ours, sizeof ours - 1) == 0) call += sizeof ours - 1;
     for (; n < SPORK__FAULT_KIND - 1 && (isalnum((unsigned char)call[n]) || call[n] == '_'); n++) name[n] = call[n];
     name[n] = 0;
 }

@@ -57,7 +57,9 @@ void spork__log(spork_log_level level, const char *format, ...)
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     if (fn != NULL) {
+        int before = spork__os_cancel_off();
         fn(level, process, spork__os_getpid(), text, user);
+        spork__os_cancel_restore(before);
         return;
     }
     int used =

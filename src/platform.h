@@ -55,16 +55,43 @@ void spork__os_unlock(spork__lock lock);
  * free then. Only what is async-signal-safe may be done in it. Once; nothing where there is no fork. */
 spork_status spork__os_at_fork(void (*in_child)(void));
 
+/* ---- cancel.c: pthread_cancel, where there is such a thing ---------------------------------- */
+
+/* What is to be given back if a thread ends in the middle of a call; of several callers, each its
+ * own. */
+typedef struct spork__cleanup {
+    void (*fn)(void *user); /* NULL: nothing */
+    void *user;
+    const struct spork__cleanup *outer; /* called after it; NULL */
+} spork__cleanup;
+
+/* Whatever the library does is no cancellation point, but what sleeps between these two, and they
+ * themselves: there a thread may end, after those calls (NULL: there is nothing to give back).
+ * Between them this thread holds no lock, and nothing that the calls do not give back.
+ * Not nested. */
+void spork__os_cancel_allow(const spork__cleanup *cleanup);
+void spork__os_cancel_forbid(void);
+/* Around code of the user's that the library calls in the middle of something. */
+int spork__os_cancel_off(void);
+void spork__os_cancel_restore(int before);
+
 /* ---- thread.c ------------------------------------------------------------------------------------------------------ */
 
 typedef struct spork__os_thread {
     uintptr_t handle;
 } spork__os_thread;
 
-/* Runs `fn(user)` in a new thread. `own`: one of Spork's, which gets no signals, and is not counted as the program's. `name`: for debuggers;
+/* Runs `fn(user)` in a new thread; `cut_short(user)` there, too, if it ends before that has
+ * returned: it was cancelled, or has called pthread_exit or ExitThread. `own`: one of Spork's,
+ * which gets no signals, and is not counted as the program's. `name`: for debuggers;
  * SPORK_NO_SPACE. */
-spork_status spork__os_thread_start(spork__os_thread *thread, void (*fn)(void *user), void *user, const char *name,
-                                    bool own);
+typedef struct spork__thread_work {
+    void (*fn)(void *user);
+    void (*cut_short)(void *user); /* NULL: it cannot be */
+    void *user;
+} spork__thread_work;
+spork_status spork__os_thread_start(spork__os_thread *thread, const spork__thread_work *work,
+                                    const char *name, bool own);
 /* Waits for its end, with all that it does then; once. Or lets go of it, also in itself. */
 void spork__os_thread_join(spork__os_thread *thread);
 void spork__os_thread_detach(spork__os_thread *thread);
@@ -292,6 +319,9 @@ void spork__os_exit_hooks(bool forked);
 /* A file to write to, made or emptied, of which programs that this process starts get nothing. A new one is for this user alone. NULL: it
  * cannot be had. */
 FILE *spork__os_file_new(const char *path);
+/* Writes at once, or not at all. */
+void spork__os_file_write(FILE *file, const char *text, size_t size);
+void spork__os_file_close(FILE *file);
 
 /* Flushes stdout and stderr, these two only; a stream that another thread holds for longer than a second is left alone. */
 void spork__os_flush(void);

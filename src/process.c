@@ -354,7 +354,7 @@ static spork_status join_parent(int timeout_ms)
     while (spork__os_process_alive(our_parent.child.pid, our_parent.start_time)) {
         if (timeout_ms >= 0 && spork__os_now() >= until)
             return spork__fail(SPORK_TIMEOUT, "spork_process_join(%s): it still runs", our_parent.name);
-        spork__os_sleep(10); /* a grandparent's business at most: no descriptor is kept for it */
+        spork_sleep(10); /* a grandparent's business at most: no descriptor is kept for it */
     }
     return SPORK_OK;
 }
@@ -375,7 +375,9 @@ spork_status spork_process_join(spork_process *p, int timeout_ms)
     if (status != SPORK_OK) return status;
     uint64_t until = spork__os_now() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
     for (int left = timeout_ms;;) {
+        spork__os_cancel_allow(NULL);
         status = spork__os_wait(&p->child, left);
+        spork__os_cancel_forbid();
         spork__os_lock(SPORK__LOCK_CHILDREN);
         bool ended = look(p);
         spork__os_unlock(SPORK__LOCK_CHILDREN);

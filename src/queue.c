@@ -265,12 +265,16 @@ static bool no_getter(void *user, bool thorough)
     return !may_put(user) || nobody_plays(user, SPORK_GET, thorough, "put", "SPORK_GET");
 }
 
-static spork__ring_wait wait_to(waiter *w, bool put, int timeout_ms)
+/* Where much flows nobody sleeps: so this is a cancellation point, too, of whoever may wait. */
+static spork__ring_wait wait_to(waiter *w, bool put, int timeout_ms, const spork__cleanup *cleanup)
 {
+    if (timeout_ms != 0) spork__os_cancel_allow(cleanup);
+    spork__os_cancel_forbid();
     return (spork__ring_wait){.deadline = {.timeout_ms = timeout_ms},
                               .deserted = put ? no_getter : no_putter,
                               .allowed = put ? may_put : may_get,
-                              .user = w};
+                              .user = w,
+                              .cleanup = cleanup};
 }
 
 /* Something may have ended: who sleeps looks around. */
@@ -554,10 +558,11 @@ static uint32_t at_a_glance(const spork_queue *q)
     return me == atomic_load_explicit(&q->enrolled, memory_order_acquire) ? me : 0;
 }
 
-static spork_status put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
+static spork_status put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms,
+                              const spork__cleanup *cleanup)
 {
     waiter w = {q, timeout_ms < 0};
-    spork__ring_wait wait = wait_to(&w, true, timeout_ms);
+    spork__ring_wait wait = wait_to(&w, true, timeout_ms, cleanup);
     if (atomic_load_explicit(&q->words->closed, memory_order_relaxed))
         return spork__fail(SPORK_CLOSED, "the queue was closed");
     if (q->has_reserved) return spork__fail(SPORK_BAD_STATE, "room is reserved, and not yet committed");
@@ -571,7 +576,7 @@ SPORK__LONG_WAY static spork_status check_and_put_bytes(spork_queue *q, const vo
     spork_status status = check(q, SPORK_PUT, call);
     if (status != SPORK_OK) return status;
     if (data == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
-    return spork__in_call(put_bytes(q, data, size, timeout_ms), call);
+    return spork__in_call(put_bytes(q, data, size, timeout_ms, NULL), call);
 }
 
 spork_status spork_queue_put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
@@ -582,6 +587,8 @@ spork_status spork_queue_put_bytes(spork_queue *q, const void *data, size_t size
         return SPORK_OK;
     return check_and_put_bytes(q, data, size, timeout_ms);
 }
+
+static void free_message(void *message) { spork__encoded_free(message); }
 
 static spork_status put_values(spork_queue *q, const spork_args *values, int timeout_ms)
 {
@@ -596,7 +603,8 @@ static spork_status put_values(spork_queue *q, const spork_args *values, int tim
     if (status == SPORK_OK) status = spork__ring_fits(&q->ring, message.size); /* before it is copied */
     if (status == SPORK_OK) status = spork__values_encode_sized(values, NULL, &message);
     if (status != SPORK_OK) return status;
-    status = put_bytes(q, message.data, message.size, timeout_ms);
+    const spork__cleanup cleanup = {free_message, &message, NULL};
+    status = put_bytes(q, message.data, message.size, timeout_ms, &cleanup);
     spork__encoded_free(&message);
     return status;
 }
@@ -611,7 +619,7 @@ spork_status spork_queue_put(spork_queue *q, spork_args values, int timeout_ms)
 static spork_status get_into(spork_queue *q, spork__ring_sink *sink, int timeout_ms)
 {
     waiter w = {q, timeout_ms < 0};
-    spork__ring_wait wait = wait_to(&w, false, timeout_ms);
+    spork__ring_wait wait = wait_to(&w, false, timeout_ms, NULL);
     if (q->has_peeked) return spork__fail(SPORK_BAD_STATE, "a message is peeked at, and not yet released");
     return spork__ring_get(&q->ring, sink, q->hands, &wait);
 }
@@ -809,7 +817,7 @@ spork_status spork_queue_join(spork_queue *q, int timeout_ms)
         if (left == 0) return spork__fail(SPORK_TIMEOUT, "%s: not all is done after %d ms", call, timeout_ms);
         uint32_t ticket = spork__bell_announce(&q->words->done_bell);
         if (all_done(q)) break;
-        spork__bell_sleep(&q->words->done_bell, &q->done_ear, ticket, left);
+        spork__bell_sleep_or_end(&q->words->done_bell, &q->done_ear, ticket, left, NULL);
     }
     uint32_t lost = atomic_exchange(&q->words->lost, 0);
     if (lost == 0) return SPORK_OK;
@@ -824,7 +832,7 @@ spork_status spork_queue_reserve(spork_queue *q, size_t size, void **room, int t
 {
     static const char call[] = "spork_queue_reserve";
     waiter w = {q, timeout_ms < 0};
-    spork__ring_wait wait = wait_to(&w, true, timeout_ms);
+    spork__ring_wait wait = wait_to(&w, true, timeout_ms, NULL);
     if (room == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *room = NULL;
     spork_status status = check(q, SPORK_PUT, call);
@@ -859,7 +867,7 @@ spork_status spork_queue_peek(spork_queue *q, spork_bytes *message, int timeout_
 {
     static const char call[] = "spork_queue_peek";
     waiter w = {q, timeout_ms < 0};
-    spork__ring_wait wait = wait_to(&w, false, timeout_ms);
+    spork__ring_wait wait = wait_to(&w, false, timeout_ms, NULL);
     if (message == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *message = spork_bytes_of(NULL, 0);
     spork_status status = check(q, SPORK_GET, call);

@@ -408,6 +408,36 @@ static spork_status time_is_over(spork__ring *r, bool putting, readiness ready, 
     return no_room(r, wait);
 }
 
+/* For who saw room, and left it alone, it is room from now on. */
+static void end_lease(spork__ring *r, spork__lease *lease, const spork__ring_wait *wait)
+{
+    if (wait->tenant != 0 && spork__lease_end(lease, wait->tenant))
+        spork__bell_ring(&r->words->room_bell, ear_of(r, true));
+}
+
+typedef struct sleeper {
+    spork__ring *ring;
+    bool putting;
+    spork__ring_wait *wait;
+} sleeper;
+
+/* A cancelled thread may have been woken for what the next can do. */
+static void leave_the_wait(void *user)
+{
+    sleeper *s = user;
+    end_lease(s->ring, &s->ring->words->put.room, s->wait);
+    end_lease(s->ring, &s->ring->words->put.extents, s->wait);
+    spork__bell_ring_one(bell_of(s->ring, s->putting), ear_of(s->ring, s->putting));
+}
+
+static void sleep_or_end(spork__ring *r, bool putting, uint32_t ticket, int ms,
+                         spork__ring_wait *wait)
+{
+    sleeper s = {r, putting, wait};
+    const spork__cleanup cleanup = {leave_the_wait, &s, wait->cleanup};
+    spork__bell_sleep_or_end(bell_of(r, putting), ear_of(r, putting), ticket, ms, &cleanup);
+}
+
 /* Sleeps once, if `ready` still does not say that there is no need. SPORK_OK: look again. Without a
  * lock: whoever sleeps may be stopped. */
 static spork_status sleep_once(spork__ring *r, bool putting, readiness ready, void *user, spork__ring_wait *wait)
@@ -419,7 +449,7 @@ static spork_status sleep_once(spork__ring *r, bool putting, readiness ready, vo
     if (ready(r, user)) return SPORK_OK;
     /* A ring that came before the announcement may have told of an end. */
     if (wait->deserted(wait->user, false)) return the_end(r, ready, user);
-    spork__bell_sleep(bell, ear_of(r, putting), ticket, left);
+    sleep_or_end(r, putting, ticket, left, wait);
     if (!putting) spork__bell_stand_in(bell);
     if (ready(r, user)) return SPORK_OK;
     bool thorough = wait->sleeps++ % 2 == 1; /* every other time, for it takes long */
@@ -468,13 +498,6 @@ static bool starves(uint64_t *begin)
     uint64_t now = spork__os_now();
     if (*begin == 0) *begin = now;
     return now - *begin >= STARVING_MS * UINT64_C(1000000);
-}
-
-/* For who saw room, and left it alone, it is room from now on. */
-static void end_lease(spork__ring *r, spork__lease *lease, const spork__ring_wait *wait)
-{
-    if (wait->tenant != 0 && spork__lease_end(lease, wait->tenant))
-        spork__bell_ring(&r->words->room_bell, ear_of(r, true));
 }
 
 /* A lease of the room that this one has, or had, goes on. */

@@ -80,6 +80,8 @@ typedef struct spork__ring_wait {
     /* Under the lock: may this side still do this? Where it may not, and says so to no more puts, no message comes after the end. */
     bool (*allowed)(void *user);
     void *user;
+    /* A cancelled wait gives back what is the user's, too; NULL: nothing is. */
+    const spork__cleanup *cleanup;
     /* The ring's: how often it slept, who it is where room is leased (0: has no lease), and whether
      * it waits for an extent. */
     unsigned sleeps;

@@ -241,7 +241,9 @@ static spork_status act(spork__sync *s, uint32_t me, uint64_t round, const actio
     words *w = words_of(s);
     leave_words(s);
     spork__at(SPORK__AT_BARRIER_ACTING);
+    int before = spork__os_cancel_off(); /* the others wait for its end */
     int code = a->fn(a->user);
+    spork__os_cancel_restore(before);
     spork_status status = enter(s, SPORK_FOREVER);
     if (status != SPORK_OK) return status;
     if (is_over(w, round))

@@ -251,6 +251,33 @@ static void look_around(spork_condition *c)
     spork__mutex_leave(mutex_of(c), c->sync.berth);
 }
 
+typedef struct sleeper {
+    spork_condition *condition;
+    waiter *entry;
+} sleeper;
+
+/* A cancelled thread has the lock when its own handlers run, as with pthread_cond_wait, and what it
+ * was told goes to the next. */
+static void leave_the_wait(void *user)
+{
+    sleeper *s = user;
+    spork_condition *c = s->condition;
+    if (spork__mutex_enter(mutex_of(c), c->sync.berth, SPORK_FOREVER) != SPORK_OK) return;
+    if (state_of(s->entry) == TOLD)
+        tell_one(c, atomic_load_explicit(&s->entry->told, memory_order_relaxed));
+    set_state(s->entry, FREE);
+    spork__mutex_keep(mutex_of(c), c->sync.berth);
+}
+
+static void sleep_once(spork_condition *c, waiter *e, int ms)
+{
+    sleeper s = {c, e};
+    const spork__cleanup cleanup = {leave_the_wait, &s, NULL};
+    spork__os_cancel_allow(&cleanup);
+    spork__os_park(&e->state, WAITING, c->sync.ear.berth, ms);
+    spork__os_cancel_forbid();
+}
+
 static void sleep_until_told(spork_condition *c, waiter *e, int timeout_ms)
 {
     spork__deadline d = {.timeout_ms = timeout_ms};
@@ -258,7 +285,7 @@ static void sleep_until_told(spork_condition *c, waiter *e, int timeout_ms)
     while (state_of(e) == WAITING) {
         int left = spork__deadline_left(&d);
         if (left == 0) return;
-        spork__os_park(&e->state, WAITING, c->sync.ear.berth, left < 0 || left > BOUND_MS ? BOUND_MS : left);
+        sleep_once(c, e, left < 0 || left > BOUND_MS ? BOUND_MS : left);
         uint64_t now = spork__os_now();
         if (now < look_at) continue;
         look_around(c);

@@ -86,7 +86,7 @@ spork_status spork_event_wait(spork_event *e, int timeout_ms)
         if (left == 0) return spork__fail(SPORK_TIMEOUT, "%s: not set within %d ms", call, timeout_ms);
         uint32_t ticket = spork__bell_announce(&words_of(e)->bell);
         if (was_set(e, since)) break;
-        spork__bell_sleep(&words_of(e)->bell, &e->sync.ear, ticket, left);
+        spork__bell_sleep_or_end(&words_of(e)->bell, &e->sync.ear, ticket, left, NULL);
     }
     return SPORK_OK;
 }

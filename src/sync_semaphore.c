@@ -181,7 +181,7 @@ static spork_status acquire(spork__sync *s, int timeout_ms)
         if (taken) return SPORK_OK;
         if (status == SPORK_TIMEOUT || (status == SPORK_OK && left == 0)) return too_late(s, timeout_ms);
         if (status != SPORK_OK) break;
-        if (announced) spork__bell_sleep(&w->bell, &s->ear, ticket, left);
+        if (announced) spork__bell_sleep_or_end(&w->bell, &s->ear, ticket, left, NULL);
         ticket = spork__bell_announce(&w->bell);
     }
     return status;

@@ -181,11 +181,8 @@ static void release_moved(spork_args *args)
         if (is_moved(&args->items[i])) spork__object_drop(&args->items[i]);
 }
 
-static void run(void *user)
+static void finish(spork_thread *t, int code)
 {
-    spork_thread *t = user;
-    current = t;
-    int code = t->run != NULL ? t->run(t->self, t->args) : t->target(t->args);
     if (t->owner != spork__os_getpid()) return; /* it has forked, and we are the child: nothing of this is ours */
     release_moved(t->args);
     spork__os_lock(SPORK__LOCK_THREADS);
@@ -203,6 +200,15 @@ static void run(void *user)
     }
     spork__bell_ring(&ended, &ear);
 }
+
+static void run(void *user)
+{
+    spork_thread *t = user;
+    current = t;
+    finish(t, t->run != NULL ? t->run(t->self, t->args) : t->target(t->args));
+}
+
+static void cut_short(void *user) { finish(user, SPORK_EXIT_UNKNOWN); }
 
 static spork_status check(const spork_thread *t, const char *call)
 {
@@ -225,7 +231,8 @@ static spork_status launch(spork_thread *t)
     own_moved(t->args, true);
     t->state = RUNNING;
     list_add(t);
-    status = spork__os_thread_start(&t->os, run, t, t->name, false);
+    status =
+        spork__os_thread_start(&t->os, &(spork__thread_work){run, cut_short, t}, t->name, false);
     if (status == SPORK_OK) return SPORK_OK;
     list_remove(t);
     t->state = NEW;
@@ -286,7 +293,8 @@ spork_status spork_thread_join(spork_thread *t, int timeout_ms)
         if (left == 0)
             return spork__fail(SPORK_TIMEOUT, "%s(%s): it still runs after %d ms", call, t->name, timeout_ms);
         uint32_t ticket = spork__bell_announce(&ended);
-        if (t->state == RUNNING || t->state == JOINING) spork__bell_sleep(&ended, &ear, ticket, left);
+        if (t->state == RUNNING || t->state == JOINING)
+            spork__bell_sleep_or_end(&ended, &ear, ticket, left, NULL);
     }
     return SPORK_OK;
 }

@@ -29,8 +29,7 @@ static struct {
 static void write_out(void)
 {
     if (trace.used > 0) {
-        fwrite(trace.text, 1, trace.used, trace.file);
-        fflush(trace.file);
+        spork__os_file_write(trace.file, trace.text, trace.used);
     }
     trace.used = 0;
 }
@@ -40,8 +39,8 @@ static void close_trace(void)
     spork__os_lock(SPORK__LOCK_TRACE);
     if (trace.state == 1 && trace.owner == spork__os_getpid()) {
         write_out();
-        fputs("\n]\n", trace.file);
-        fclose(trace.file);
+        spork__os_file_write(trace.file, "\n]\n", 3);
+        spork__os_file_close(trace.file);
         trace.state = -1;
     }
     spork__os_unlock(SPORK__LOCK_TRACE);
@@ -57,8 +56,7 @@ static void open_trace(void)
         spork__log(SPORK_LOG_WARNING, "SPORK_TRACE: %s cannot be written", path);
         return;
     }
-    fputs("[\n", trace.file);
-    fflush(trace.file);
+    spork__os_file_write(trace.file, "[\n", 2);
     trace.owner = spork__os_getpid();
     trace.begin = spork__os_now();
     spork__at_shutdown(close_trace);

@@ -142,8 +142,32 @@ static void quieten(const spork_wait_item *items, size_t count)
     }
 }
 
-static spork_status wait_for_any(spork_wait_item *items, size_t count, spork__wait_handle *handles, spork__deadline *d)
+typedef struct call {
+    spork_wait_item *items;
+    size_t count;
+    spork__wait_handle few[16], *handles;
+} call;
+
+static void end_call(void *user)
 {
+    call *c = user;
+    for (size_t i = 0; i < c->count; i++) leave(&c->items[i]);
+    if (c->handles != c->few) spork__free(c->handles);
+}
+
+static void sleep_or_end(call *c, size_t handles, int ms)
+{
+    const spork__cleanup cleanup = {end_call, c, NULL};
+    spork__os_cancel_allow(&cleanup);
+    spork__os_wait_any(c->handles, handles, ms);
+    spork__os_cancel_forbid();
+}
+
+static spork_status wait_for_any(call *c, spork__deadline *d)
+{
+    spork_wait_item *items = c->items;
+    spork__wait_handle *handles = c->handles;
+    size_t count = c->count;
     for (bool first = true;; first = false) {
         int ms = spork__deadline_left(d);
         if (ms == 0) return SPORK_TIMEOUT;
@@ -151,7 +175,7 @@ static spork_status wait_for_any(spork_wait_item *items, size_t count, spork__wa
         if (!first) quieten(items, count);
         size_t n = gather(items, count, handles, &ms);
         if (look_at_all(items, count, first)) return SPORK_OK; /* after the announcements */
-        spork__os_wait_any(handles, n, ms);
+        sleep_or_end(c, n, ms);
         for (size_t i = 0; i < n; i++) /* what has used a signal up must say so; the others are asked again */
             if (handles[i].fired && items[handles[i].item].kind == SPORK__WAIT_NATIVE)
                 items[handles[i].item].ready = true;
@@ -170,14 +194,15 @@ spork_status spork_wait(spork_wait_item *items, size_t count, int timeout_ms)
     }
     if (look_at_all(items, count, timeout_ms == 0)) return SPORK_OK;
     if (timeout_ms == 0) return spork__fail(SPORK_TIMEOUT, "spork_wait: nothing is ready");
-    spork__wait_handle few[16], *handles = few;
-    if (2 * count > 16 && (handles = spork__alloc(2 * count * sizeof *handles, "handles to wait for")) == NULL)
-        return SPORK_NO_MEMORY;
-    spork_status status = wait_for_any(items, count, handles, &d);
-    for (size_t i = 0; i < count; i++) leave(&items[i]);
+    call c = {.items = items, .count = count};
+    c.handles = 2 * count <= 16
+                    ? c.few
+                    : spork__alloc(2 * count * sizeof *c.handles, "handles to wait for");
+    if (c.handles == NULL) return SPORK_NO_MEMORY;
+    spork_status status = wait_for_any(&c, &d);
+    end_call(&c);
     if (status == SPORK_TIMEOUT)
         status = spork__fail(SPORK_TIMEOUT, "spork_wait: nothing was ready in %d ms", timeout_ms);
-    if (handles != few) spork__free(handles);
     return status;
 }
 

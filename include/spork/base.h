@@ -10,6 +10,7 @@
  *  - Every `_free(NULL)` does nothing.
  *  - Strings are UTF-8. Timeouts are milliseconds: SPORK_FOREVER waits, 0 only looks.
  *  - All functions are thread-safe unless their comment says otherwise; none is async-signal-safe unless it says so.
+ *  - A cancelled thread (pthread_cancel) ends where it waits for others, and nowhere else in here: docs/signals.md.
  */
 #ifndef SPORK_BASE_H
 #define SPORK_BASE_H

@@ -81,7 +81,7 @@ SPORK_API spork_thread *spork__thread_new(const spork_thread_options *options, s
 SPORK_API spork_status spork_thread_start(spork_thread *thread);
 
 /**
- * Waits until it has ended: its target has returned, and nothing of it runs any more.
+ * Waits until it has ended: its target has returned, or was cut short, and nothing of it runs any more.
  * @return SPORK_OK; SPORK_TIMEOUT; SPORK_BAD_STATE: not started, or a thread that joins itself; SPORK_NOT_YOURS; SPORK_INVALID: NULL.
  */
 SPORK_API spork_status spork_thread_join(spork_thread *thread, int timeout_ms);
@@ -89,7 +89,8 @@ SPORK_API spork_status spork_thread_join(spork_thread *thread, int timeout_ms);
 /** Whether it was started and its target has not returned. False for NULL. */
 SPORK_API bool spork_thread_is_alive(const spork_thread *thread);
 
-/** What its target returned, the whole int; SPORK_RUNNING before that. */
+/** What its target returned, the whole int; SPORK_RUNNING before that; SPORK_EXIT_UNKNOWN: it has not returned, as it was cancelled or has called
+ *  pthread_exit, or ExitThread on Windows. */
 SPORK_API int spork_thread_exitcode(const spork_thread *thread);
 
 /** Its name. Lives as long as the object. "" for NULL. */

@@ -241,9 +241,12 @@ spork_status spork__crew_decode(spork__crew *crew, const void *bytes, size_t siz
 typedef struct spork__crew_self {
     uint32_t worker, initializer; /* initializer: 1 + its number among the functions; 0: there is none */
     spork__crew *crew;            /* threads; NULL: it is the last of the arguments */
+    void **kept; /* threads: where what it has is to be found should it be cut short */
 } spork__crew_self;
 /* What a worker runs, process or thread: the crew (of a process: the last of the args), then the initializer's arguments. */
 int spork__crew_work(void *self, const spork_args *args);
+/* Frees what a thread has left that did not return from it; NULL is fine. */
+void spork__crew_forget(void *kept);
 
 #endif
 #endif

@@ -17,6 +17,7 @@ typedef struct hand {
     uint64_t launched; /* when */
     spork_process *process;
     spork_thread *thread;
+    void *kept; /* what a thread has that is at work */
     spork_status failed; /* its start; why: */
     char why[256];
 } hand;
@@ -144,7 +145,8 @@ spork_status spork__hands_start(spork__hands *h, unsigned worker)
 {
     char name[64];
     hand *one = &h->hand[worker];
-    spork__crew_self self = {worker, h->initializer, h->threads ? h->crew : NULL};
+    spork__crew_self self = {worker, h->initializer, h->threads ? h->crew : NULL,
+                             h->threads ? &one->kept : NULL};
     snprintf(name, sizeof name, "%s-Worker-%u", h->name, worker + 1);
     memset(one, 0, sizeof *one);
     return (h->threads ? start_thread : start_process)(h, one, name, &self);
@@ -243,13 +245,21 @@ void spork__hands_bury(spork__hands *h, unsigned worker, const spork__crew_worke
 {
     hand *one = &h->hand[worker];
     uint32_t life = life_of(place);
-    event->was_up = one->told_up;
+    /* It may have been up, and ended, between two looks. */
+    event->was_up = one->told_up || (one->failed == SPORK_OK &&
+                                     (life == SPORK__LIFE_UP || life == SPORK__LIFE_LEFT));
     event->exitcode = SPORK_RUNNING;
     if (one->process != NULL && one->failed == SPORK_OK) tell_of_end(one, event);
+    if (h->threads && life != SPORK__LIFE_LEFT) {
+        event->status = SPORK_CRASHED;
+        snprintf(event->text, sizeof event->text,
+                 "its worker, a thread, was ended: cancelled, or by pthread_exit");
+    }
     event->in_order = life == SPORK__LIFE_LEFT && one->failed == SPORK_OK && (h->threads || event->exitcode == 0);
-    if (!one->told_up && !event->in_order) tell_of_start(one, place, event);
+    if (!event->was_up) tell_of_start(one, place, event);
     if (one->thread != NULL) spork_thread_join(one->thread, SPORK_FOREVER); /* it has returned */
     spork_thread_free(one->thread);
+    spork__crew_forget(one->kept);
     spork_process_free(one->process);
     memset(one, 0, sizeof *one);
 }

@@ -420,7 +420,8 @@ static spork_status fill(spork_pool *pool, const spork_pool_options *o)
     spork__waitable_add(&spork__pool_waitable);
     pool->magic = MAGIC;
     pool->references = 2; /* the user's, the keeper's */
-    return spork__os_thread_start(&pool->keeper, keep, pool, pool->name, true);
+    return spork__os_thread_start(&pool->keeper, &(spork__thread_work){.fn = keep, .user = pool},
+                                  pool->name, true);
 }
 
 static spork_pool *new_pool(void)

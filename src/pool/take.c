@@ -212,7 +212,8 @@ static void worker_up(spork_pool *pool, const spork__event *event)
         spork__trace_mark(pool->name, event->worker, "replacement", 0, 0);
     }
     chair->ever = true;
-    spork__trace_worker(pool->name, event->worker, pool->executor->kind->pid(pool->executor, event->worker));
+    int pid = pool->executor->kind->pid(pool->executor, event->worker);
+    spork__trace_worker(pool->name, event->worker, pid != 0 ? pid : event->pid);
 }
 
 static void worker_gone(spork_pool *pool, spork__event *event)
@@ -223,6 +224,7 @@ static void worker_gone(spork_pool *pool, spork__event *event)
         event->status = SPORK_DEADLINE;
     else if (for_an_item && s->how == SPORK__STOP_KILL) /* doomed, but it had gone on to another, which is innocent */
         event->item = UINT64_MAX;
+    if (event->was_up) worker_up(pool, event); /* if that was not known yet */
     leave_chair(pool, event->worker);
     pool->news = true;
     if (event->job != NULL) {
@@ -233,7 +235,7 @@ static void worker_gone(spork_pool *pool, spork__event *event)
             task_lost(pool, event);
         }
     }
-    if (!event->was_up && !event->in_order && standing(pool) < SPORK__POOL_TERMINATED) start_failed(pool, event->text);
+    if (!event->was_up && standing(pool) < SPORK__POOL_TERMINATED) start_failed(pool, event->text);
 }
 
 /* Workers are wanted as long as tasks may come, or are there. */

@@ -304,6 +304,9 @@ static void give_back(worker *w)
             spork__arena_free(&w->crew->arena, w->loans[k].extent, w->id);
     if (w->has_result && w->result.where == SPORK__IN_EXTENT) send_off(w, w->result.extent);
     spork__free(w->reason);
+    w->loan_count = 0;
+    w->has_result = false;
+    w->reason = NULL;
 }
 
 /* Enters it among what is done. There is room soon: the owner takes from there, whatever becomes of it. */
@@ -619,6 +622,7 @@ int spork__crew_work(void *user, const spork_args *all)
         atomic_store_explicit(&w->me->id, w->id, memory_order_relaxed);
     }
     bool fine = w != NULL && addresses != NULL && w->id != 0;
+    if (fine && self->kept != NULL) *self->kept = w;
     if (fine) {
         live(w, SPORK__LIFE_BORN);
         fine = prepare(w, self->initializer, &args) == SPORK_OK;
@@ -628,7 +632,20 @@ int spork__crew_work(void *user, const spork_args *all)
             live(w, SPORK__LIFE_LEFT);
         }
     }
+    if (self->kept != NULL) *self->kept = NULL;
     spork__free(addresses);
     spork__free(w);
     return fine ? 0 : 1;
+}
+
+void spork__crew_forget(void *kept)
+{
+    worker *w = kept;
+    if (w == NULL) return;
+    for (unsigned k = 0; k < w->loan_count; k++)
+        spork__arena_free(&w->crew->arena, w->loans[k].extent, w->id);
+    if (w->has_result) drop_result(w);
+    spork__free(w->reason);
+    spork__free(w->addresses);
+    spork__free(w);
 }

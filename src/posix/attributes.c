@@ -108,15 +108,15 @@ static uint64_t mix_limits(uint64_t hash)
  * memory says nothing. */
 static int open_in(spork__attributes *now, int directory, const char *name, int flags)
 {
-    int fd = openat(directory, name, flags | O_CLOEXEC);
+    int fd = spork__sys_openat(directory, name, flags | O_CLOEXEC);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) now->unknown = errno;
     return fd;
 }
 
 static ssize_t read_some(int fd, char *text, size_t size)
 {
-    ssize_t n = fd >= 0 ? read(fd, text, size) : 0;
-    if (n <= 0 && fd >= 0) close(fd);
+    ssize_t n = fd >= 0 ? spork__sys_read(fd, text, size) : 0;
+    if (n <= 0 && fd >= 0) spork__sys_close(fd);
     return n;
 }
 
@@ -199,7 +199,7 @@ static void mix_files(spork__attributes *now)
     now->rights = mix_text(now, now->rights, directory, "attr/current");
     now->settings = mix_text(now, now->settings, directory, "oom_score_adj");
     now->settings = mix_text(now, now->settings, directory, "cgroup");
-    close(directory);
+    spork__sys_close(directory);
 }
 
 static void mix_linux(spork__attributes *now)

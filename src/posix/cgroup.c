@@ -6,10 +6,10 @@
 
 bool spork__file_read(const char *path, char *text, size_t size)
 {
-    FILE *f = fopen(path, "re");
+    FILE *f = spork__sys_fopen(path, "re");
     if (f == NULL) return false;
-    size_t n = fread(text, 1, size - 1, f);
-    fclose(f);
+    size_t n = spork__sys_fread(text, 1, size - 1, f);
+    spork__sys_fclose(f);
     text[n] = 0;
     return n > 0;
 }
@@ -40,9 +40,10 @@ void spork__cgroups(const char *root, const char *controller, spork__cgroup_visi
 {
     char path[512], line[1024], mount[512];
     snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-    FILE *f = fopen(path, "re");
+    FILE *f = spork__sys_fopen(path, "re");
     if (f == NULL) return;
-    while (fgets(line, sizeof line, f) != NULL) { /* "0::/a/b" (v2) or "4:cpu,cpuacct:/a/b" (v1) */
+    while (spork__sys_fgets(line, sizeof line, f) !=
+           NULL) { /* "0::/a/b" (v2) or "4:cpu,cpuacct:/a/b" (v1) */
         line[strcspn(line, "\n")] = 0;
         char *controllers = strchr(line, ':'), *group = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
         if (group == NULL) continue;
@@ -58,5 +59,5 @@ void spork__cgroups(const char *root, const char *controller, spork__cgroup_visi
             visit_path(mount, group, false, visit, user);
         }
     }
-    fclose(f);
+    spork__sys_fclose(f);
 }

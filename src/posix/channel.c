@@ -100,7 +100,7 @@ static size_t at_most(size_t size) { return size < AT_ONCE ? size : AT_ONCE; }
 #ifdef F_SETNOSIGPIPE
 static ssize_t write_quietly(int fd, const struct iovec *pieces, int count)
 {
-    return SPORK__SYS(writev(fd, pieces, count));
+    return SPORK__SYS(spork__sys_writev(fd, pieces, count));
 }
 #else
 #if SPORK_HAVE_PWRITEV2
@@ -113,7 +113,7 @@ static bool write_without_signal(int fd, const struct iovec *pieces, int count, 
 {
     static atomic_bool cannot;
     if (atomic_load_explicit(&cannot, memory_order_relaxed)) return false;
-    *written = SPORK__SYS(pwritev2(fd, pieces, count, -1, RWF_NOSIGNAL));
+    *written = SPORK__SYS(spork__sys_pwritev2(fd, pieces, count, -1, RWF_NOSIGNAL));
     bool known = *written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != EPERM);
     if (!known) atomic_store_explicit(&cannot, true, memory_order_relaxed);
     return known;
@@ -136,10 +136,11 @@ static ssize_t write_quietly(int fd, const struct iovec *pieces, int count)
     pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
     bool held = sigismember(&before, SIGPIPE) == 1, was_pending = false; /* by the program itself */
     if (held && sigpending(&pending) == 0) was_pending = sigismember(&pending, SIGPIPE) == 1;
-    n = SPORK__SYS(writev(fd, pieces, count));
+    n = SPORK__SYS(spork__sys_writev(fd, pieces, count));
     int code = errno;
     if (n < 0 && code == EPIPE && !was_pending)
-        while (sigtimedwait(&sigpipe, NULL, &(struct timespec){0, 0}) < 0 && errno == EINTR) {}
+        while (spork__sys_sigtimedwait(&sigpipe, NULL, &(struct timespec){0, 0}) < 0 &&
+               errno == EINTR) {}
     if (!held) pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = code;
     return n;
@@ -163,7 +164,7 @@ static ssize_t send_some(const spork__channel *channel, struct iovec *pieces, in
     message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
     for (size_t i = 0; i < handle_count; i++) fds[i] = (int)handles[i];
     spork__rights_put(&message, control.room, fds, handle_count);
-    return SPORK__SYS(sendmsg((int)channel->out, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
+    return SPORK__SYS(spork__sys_sendmsg((int)channel->out, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 static size_t write_header(uint64_t size, unsigned char header[12])
@@ -246,7 +247,7 @@ static ssize_t receive_header(int fd, void *to, size_t size, spork__message *m)
     message.msg_control = control.room;
     message.msg_controllen = sizeof control.room;
     spork__os_lock(SPORK__LOCK_START);
-    ssize_t n = SPORK__SYS(recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+    ssize_t n = SPORK__SYS(spork__sys_recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
     int code = errno;
     if (n >= 0) take_descriptors(&message, m);
     /* No room for them: Linux gives what comes with them, macOS and the BSDs keep that for the next call. */
@@ -264,8 +265,9 @@ static spork_status receive_some(const spork__channel *channel, spork__message *
     int fd = (int)channel->in;
     bool socket = channel->in == channel->out;
     for (;;) {
-        ssize_t n = !socket    ? SPORK__SYS(read(fd, to, spork__fault_size(at_most(size))))
-                    : m->known ? SPORK__SYS(recv(fd, to, spork__fault_size(at_most(size)), MSG_DONTWAIT))
+        ssize_t n = !socket ? SPORK__SYS(spork__sys_read(fd, to, spork__fault_size(at_most(size))))
+                    : m->known ? SPORK__SYS(spork__sys_recv(
+                                     fd, to, spork__fault_size(at_most(size)), MSG_DONTWAIT))
                                : receive_header(fd, to, size, m);
         if (n > 0) {
             *have += (size_t)n;

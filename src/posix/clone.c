@@ -67,7 +67,7 @@ static bool reports_death(pthread_mutex_t *mutex)
     int status = -1, pid = raw_clone(0, SIGCHLD, NULL);
     if (pid == 0) test_child(mutex);
     if (pid < 0) return false;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (spork__sys_waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
     return status == 0 && pthread_mutex_trylock(mutex) == EOWNERDEAD;
 }
 

@@ -46,7 +46,7 @@ spork_status spork__exit_reap(spork__child *child, spork__end *end)
     if (result !=
         0) { /* ECHILD: the host reaped it (waitpid(-1)), or ignores SIGCHLD: it may still run in the latter case */
         struct pollfd p = {.fd = (int)child->handle, .events = POLLIN};
-        if (poll(&p, 1, 0) == 0) return SPORK_TIMEOUT;
+        if (spork__sys_poll(&p, 1, 0) == 0) return SPORK_TIMEOUT;
         end->exitcode = SPORK_EXIT_UNKNOWN;
         return SPORK_OK;
     }

@@ -18,7 +18,7 @@ static inline int spork__exit_look(int pid)
     siginfo_t info;
     memset(&info, 0, sizeof info);
     int result;
-    do result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    do result = spork__sys_waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
     while (result != 0 && errno == EINTR);
     return result != 0 ? -1 : info.si_pid != 0;
 }
@@ -45,7 +45,7 @@ static inline spork_status spork__exit_reap_by_number(spork__child *child, spork
     memset(&used, 0, sizeof used);
     memset(end, 0, sizeof *end);
     end->exitcode = SPORK_RUNNING;
-    do result = (int)wait4(child->pid, &wait_status, WNOHANG, &used);
+    do result = (int)spork__sys_wait4(child->pid, &wait_status, WNOHANG, &used);
     while (result < 0 && errno == EINTR);
     if (result == 0) return SPORK_TIMEOUT;
     if (result < 0) {

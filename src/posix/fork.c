@@ -40,6 +40,7 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
                     &before); /* until the child has default dispositions: no handler of ours runs in it */
     int pid = SPORK__SYS(fork());
     if (pid == 0) {
+        spork__os_cancel_off(); /* one that is pending for the thread that forked would end the child */
         spork__os_unlock_all(~0u);
         spork__fd_close(ack[0]);
         launch->child_main(launch->user, ack[1], lifeline);

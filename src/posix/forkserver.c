@@ -73,9 +73,9 @@ int spork__socket_send(int fd, const void *data, size_t size, const int *fds, si
         message.msg_iovlen = 1;
         spork__rights_put(&message, control.room, fds, fd_count);
 #ifdef MSG_NOSIGNAL
-        ssize_t n = SPORK__SYS(sendmsg(fd, &message, MSG_NOSIGNAL));
+        ssize_t n = SPORK__SYS(spork__sys_sendmsg(fd, &message, MSG_NOSIGNAL));
 #else
-        ssize_t n = SPORK__SYS(sendmsg(fd, &message, 0)); /* SO_NOSIGPIPE is set */
+        ssize_t n = SPORK__SYS(spork__sys_sendmsg(fd, &message, 0)); /* SO_NOSIGPIPE is set */
 #endif
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;
@@ -104,9 +104,9 @@ int spork__socket_receive(int fd, void *data, size_t size, int *fds, size_t *fd_
         message.msg_control = control.room;
         message.msg_controllen = sizeof control.room;
 #ifdef MSG_CMSG_CLOEXEC
-        ssize_t n = SPORK__SYS(recvmsg(fd, &message, MSG_CMSG_CLOEXEC));
+        ssize_t n = SPORK__SYS(spork__sys_recvmsg(fd, &message, MSG_CMSG_CLOEXEC));
 #else
-        ssize_t n = SPORK__SYS(recvmsg(fd, &message, 0));
+        ssize_t n = SPORK__SYS(spork__sys_recvmsg(fd, &message, 0));
 #endif
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;

@@ -69,9 +69,9 @@ static bool read_proc(int pid, const char *name, char *text, size_t size)
     int fd = spork__fd_open(path, O_RDONLY);
     if (fd < 0) return false;
     ssize_t n;
-    do n = SPORK__SYS(read(fd, text, size - 1));
+    do n = SPORK__SYS(spork__sys_read(fd, text, size - 1));
     while (n < 0 && errno == EINTR);
-    close(fd);
+    spork__sys_close(fd);
     if (n <= 0) return false;
     text[n] = 0;
     return true;
@@ -111,7 +111,7 @@ uint64_t spork__os_start_time(int pid)
 {
     int fd = pidfd_of(pid);
     uint64_t number = pidfs_number(fd);
-    if (fd >= 0) close(fd);
+    if (fd >= 0) spork__sys_close(fd);
     return number != 0 ? number : start_ticks(pid);
 }
 
@@ -134,8 +134,8 @@ bool spork__os_process_alive(int pid, uint64_t start)
     } else {
         uint64_t now = number_now(start, pid, fd);
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        if ((now != 0 && now != start) || poll(&p, 1, 0) == 1) alive = false;
-        close(fd);
+        if ((now != 0 && now != start) || spork__sys_poll(&p, 1, 0) == 1) alive = false;
+        spork__sys_close(fd);
     }
     errno = code;
     return alive;

@@ -29,7 +29,7 @@ spork_status spork__os_image_file_identity(const char *path, uint8_t identity[SP
         size = (size_t)about.st_size;
         data = SPORK__SYS_MAP(mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0));
     }
-    close(fd);
+    spork__sys_close(fd);
     if (data == MAP_FAILED) return spork__fail(SPORK_BAD_MESSAGE, "%s is no shared library", path);
     bool done = spork__elf_identify_file(data, size, identity);
     munmap(data, size);

@@ -59,7 +59,7 @@ spork_status spork__os_image_file_identity(const char *path, uint8_t identity[SP
         size = (size_t)about.st_size;
         data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     }
-    close(fd);
+    spork__sys_close(fd);
     uint32_t cputype = (uint32_t)_dyld_get_image_header(0)->cputype;
     bool done = data != MAP_FAILED && spork__macho_identify_file(data, size, cputype, identity);
     if (data != MAP_FAILED) munmap(data, size);

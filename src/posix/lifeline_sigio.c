@@ -41,6 +41,6 @@ spork_status spork__lifeline_arm(int own)
         fcntl(own, F_SETFL, O_ASYNC | O_NONBLOCK) != 0)
         return spork__fail_os(errno, "the lifeline cannot be armed");
     struct pollfd p = {.fd = own, .events = POLLIN};
-    if (poll(&p, 1, 0) > 0) kill(getpid(), SIGKILL); /* it broke before it was armed */
+    if (spork__sys_poll(&p, 1, 0) > 0) kill(getpid(), SIGKILL); /* it broke before it was armed */
     return SPORK_OK;
 }

@@ -16,7 +16,7 @@ bool spork__lifeline_needs_thread(void) { return true; }
 static void *watch(void *fd)
 {
     struct pollfd p = {.fd = (int)(intptr_t)fd, .events = POLLIN};
-    while (poll(&p, 1, -1) < 0) {} /* nobody writes: ready means over */
+    while (spork__sys_poll(&p, 1, -1) < 0) {} /* nobody writes: ready means over */
     kill(getpid(), SIGKILL);
     return NULL;
 }

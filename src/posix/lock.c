@@ -27,6 +27,8 @@ void spork__os_unlock(spork__lock lock)
     pthread_mutex_unlock(&locks[lock]);
 }
 
+bool spork__os_holds_a_lock(void) { return held != 0; }
+
 unsigned spork__os_lock_all(void)
 {
     unsigned before = held;

@@ -21,7 +21,7 @@ int spork__fd_private(int fd)
     if (fd < 0 || fd > 2) return fd;
     int above = SPORK__SYS(fcntl(fd, F_DUPFD_CLOEXEC, 3)); /* the host has closed a standard stream: leave its number free */
     int code = errno;
-    close(fd);
+    spork__sys_close(fd);
     errno = code;
     return above;
 }
@@ -30,7 +30,7 @@ int spork__fd_raise(int fd, int floor)
 {
     if (fd >= floor) return fd;
     int above = SPORK__SYS(fcntl(fd, F_DUPFD_CLOEXEC, floor));
-    if (above >= 0) close(fd);
+    if (above >= 0) spork__sys_close(fd);
     return above;
 }
 
@@ -79,7 +79,9 @@ int spork__fd_socket_pair(int ends[2])
 
 int spork__fd_close(int fd)
 {
-    if (fd >= 0) close(fd); /* not again after EINTR: the number is free already, and may be another's */
+    if (fd >= 0)
+        spork__sys_close(
+            fd); /* not again after EINTR: the number is free already, and may be another's */
     return -1;
 }
 
@@ -96,7 +98,7 @@ spork_status spork__os_handle_copy(spork_native handle, spork_native *copy)
 int spork__fd_open(const char *path, int flags)
 {
     int fd;
-    do fd = SPORK__SYS(open(path, flags | O_CLOEXEC, 0600));
+    do fd = SPORK__SYS(spork__sys_open(path, flags | O_CLOEXEC, 0600));
     while (fd < 0 && errno == EINTR);
     return fd;
 }
@@ -104,7 +106,7 @@ int spork__fd_open(const char *path, int flags)
 int spork__fd_write(int fd, const void *data, size_t size)
 {
     for (const char *at = data; size > 0;) {
-        ssize_t n = SPORK__SYS(write(fd, at, spork__fault_size(size)));
+        ssize_t n = SPORK__SYS(spork__sys_write(fd, at, spork__fault_size(size)));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;
         at += n;
@@ -117,7 +119,7 @@ int spork__fd_read(int fd, void *data, size_t size)
 {
     char *at = data;
     while (size > 0) {
-        ssize_t n = SPORK__SYS(read(fd, at, spork__fault_size(size)));
+        ssize_t n = SPORK__SYS(spork__sys_read(fd, at, spork__fault_size(size)));
         if (n < 0 && errno == EINTR) continue;
         if (n == 0) {
             errno = EPIPE;
@@ -133,7 +135,8 @@ int spork__fd_read(int fd, void *data, size_t size)
 bool spork__fd_poll(struct pollfd *fds, size_t count, spork__deadline *d)
 {
     for (;;) {
-        int left = spork__deadline_left(d), n = SPORK__SYS(poll(fds, (nfds_t)count, left));
+        int left = spork__deadline_left(d),
+            n = SPORK__SYS(spork__sys_poll(fds, (nfds_t)count, left));
         if (n > 0) return true;
         if (n < 0 && errno == EINTR) continue; /* which says nothing of whether it is ready */
         if (left == 0) return false;
@@ -181,7 +184,9 @@ static int reserve(int fd, size_t offset, size_t size, bool *can)
     /* In pieces: a call that a signal interrupts begins anew. */
     for (size_t done = 0, piece; *can && code == 0 && done < size; done += piece) {
         piece = size - done < AT_ONCE ? size - done : AT_ONCE;
-        do code = SPORK__SYS_CODE(posix_fallocate(fd, (off_t)(offset + done), (off_t)piece));
+        do
+            code = SPORK__SYS_CODE(
+                spork__sys_posix_fallocate(fd, (off_t)(offset + done), (off_t)piece));
         while (code == EINTR);
         *can = code != EOPNOTSUPP && code != EINVAL;
     }
@@ -205,12 +210,12 @@ static uint64_t cache_in(const char *directory, bool v2)
     char path[1200], line[128];
     unsigned long long bytes, sum = 0;
     snprintf(path, sizeof path, "%s/memory.stat", directory);
-    FILE *f = fopen(path, "re");
-    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+    FILE *f = spork__sys_fopen(path, "re");
+    while (f != NULL && spork__sys_fgets(line, sizeof line, f) != NULL)
         if (sscanf(line, v2 ? "active_file %llu" : "total_active_file %llu", &bytes) == 1 ||
             sscanf(line, v2 ? "inactive_file %llu" : "total_inactive_file %llu", &bytes) == 1)
             sum += bytes;
-    if (f != NULL) fclose(f);
+    if (f != NULL) spork__sys_fclose(f);
     return sum;
 }
 
@@ -248,13 +253,13 @@ uint64_t spork__memory_available(const char *root)
     char path[512], line[128];
     unsigned long long free_kib = 0, swap_kib = 0;
     snprintf(path, sizeof path, "%s/proc/meminfo", root);
-    FILE *f = fopen(path, "re");
+    FILE *f = spork__sys_fopen(path, "re");
     if (f == NULL) return UINT64_MAX;
-    while (fgets(line, sizeof line, f) != NULL) {
+    while (spork__sys_fgets(line, sizeof line, f) != NULL) {
         sscanf(line, "MemAvailable: %llu kB", &free_kib);
         sscanf(line, "SwapFree: %llu kB", &swap_kib);
     }
-    fclose(f);
+    spork__sys_fclose(f);
     memory_left left = {free_kib != 0 ? (uint64_t)(free_kib + swap_kib) * 1024 : UINT64_MAX, (uint64_t)swap_kib * 1024};
     spork__cgroups(root, "memory", least_left, &left);
     return left.bytes;
@@ -382,7 +387,9 @@ void spork__os_block_discard(const spork__block *block, size_t offset, size_t si
 {
 #if SPORK_HAVE_PUNCH_HOLE
     int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, code;
-    do code = SPORK__SYS(fallocate((int)block->handle, mode, (off_t)offset, (off_t)size));
+    do
+        code =
+            SPORK__SYS(spork__sys_fallocate((int)block->handle, mode, (off_t)offset, (off_t)size));
     while (code != 0 && errno == EINTR);
 #else
     (void)block, (void)offset, (void)size;

@@ -177,7 +177,7 @@ int spork__named_file_open(const char *name, const char *suffix)
 int spork__named_lock(void)
 {
     spork__deadline d = {.timeout_ms = 1000};
-    int fd = spork__fd_private(open("/tmp", O_RDONLY | O_CLOEXEC));
+    int fd = spork__fd_private(spork__sys_open("/tmp", O_RDONLY | O_CLOEXEC));
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && spork__deadline_left(&d) > 0) spork__os_sleep(1);
     return fd;
 }
@@ -194,14 +194,14 @@ static void remove_if_there(const char *path, int fd)
 
 static void remove_if_dead(const char *path, bool locked)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = spork__sys_open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) return;
     if (spork__named_is_dead(fd)) {
         int lock = locked ? -1 : spork__named_lock();
         remove_if_there(path, fd);
         spork__fd_close(lock);
     }
-    close(fd);
+    spork__sys_close(fd);
 }
 
 void spork__named_sweep(const char *suffix, bool locked)
@@ -209,9 +209,9 @@ void spork__named_sweep(const char *suffix, bool locked)
     char begin[64], path[SPORK__NAMED_PATH];
     snprintf(begin, sizeof begin, "spork-shm-%u-", (unsigned)geteuid());
     for (int i = 0; i < DIRECTORIES; i++) {
-        DIR *dir = opendir(directories[i]);
+        DIR *dir = spork__sys_opendir(directories[i]);
         if (dir == NULL) continue;
-        for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        for (struct dirent *entry; (entry = spork__sys_readdir(dir)) != NULL;) {
             size_t length = strlen(entry->d_name), end = strlen(suffix);
             if (strncmp(entry->d_name, begin, strlen(begin)) != 0 || length < end ||
                 strcmp(entry->d_name + length - end, suffix) != 0)
@@ -219,7 +219,7 @@ void spork__named_sweep(const char *suffix, bool locked)
             int n = snprintf(path, sizeof path, "%s/%s", directories[i], entry->d_name);
             if (n > 0 && (size_t)n < sizeof path) remove_if_dead(path, locked);
         }
-        closedir(dir);
+        spork__sys_closedir(dir);
     }
 }
 

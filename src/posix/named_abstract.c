@@ -138,10 +138,10 @@ static bool is_there_still(const char *text, const sign *before)
     char line[512];
     bool found = false;
     sign s;
-    FILE *f = fopen("/proc/net/unix", "re");
-    while (f != NULL && !found && fgets(line, sizeof line, f) != NULL)
+    FILE *f = spork__sys_fopen("/proc/net/unix", "re");
+    while (f != NULL && !found && spork__sys_fgets(line, sizeof line, f) != NULL)
         found = read_sign(line, text, &s) && s.inode == before->inode;
-    if (f != NULL) fclose(f);
+    if (f != NULL) spork__sys_fclose(f);
     return found;
 }
 
@@ -151,9 +151,9 @@ static int look(const char *text, bool *changed)
     char line[512];
     int fd = -1, code = ENOENT;
     sign s;
-    FILE *f = fopen("/proc/net/unix", "re");
+    FILE *f = spork__sys_fopen("/proc/net/unix", "re");
     *changed = false;
-    while (f != NULL && fd < 0 && fgets(line, sizeof line, f) != NULL) {
+    while (f != NULL && fd < 0 && spork__sys_fgets(line, sizeof line, f) != NULL) {
         if (!read_sign(line, text, &s)) continue;
         fd = open_block(s.pid, s.number);
         int refused = errno;
@@ -164,7 +164,7 @@ static int look(const char *text, bool *changed)
         fd = spork__fd_close(fd);
         *changed = true;
     }
-    if (f != NULL) fclose(f);
+    if (f != NULL) spork__sys_fclose(f);
     errno = code;
     return fd;
 }

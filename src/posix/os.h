@@ -17,6 +17,7 @@
 #include "error.h"
 #include "fault.h"
 #include "platform.h"
+#include "uncancelled.h"
 
 /* Every system call that can fail goes through this door, so that the n-th can be made to fail. */
 #define SPORK__SYS(call) (spork__fault_call(#call) ? (errno = spork__fault_code(), -1) : (call))
@@ -101,6 +102,10 @@ void spork__exit_decode(int wait_status, spork__end *end);
 spork_status spork__relay_wait(const spork__child *child, int timeout_ms);
 spork_status spork__relay_reap(spork__child *child, spork__end *end);
 spork_status spork__relay_signal(spork__child *child, int number);
+
+/* ---- lock.c ---- */
+/* Whether this thread has one of the library's. */
+bool spork__os_holds_a_lock(void);
 
 /* ---- forks (fork.c) ---- */
 /* Default dispositions, empty mask. */

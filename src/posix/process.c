@@ -56,7 +56,7 @@ static rlim_t untouched(void)
     char text[128] = "", *at = text; /* pages: all, resident, of these shared, code, 0, data */
     unsigned long long field[6] = {0};
     int fd = spork__fd_open("/proc/self/statm", O_RDONLY);
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    ssize_t n = fd >= 0 ? spork__sys_read(fd, text, sizeof text - 1) : 0;
     spork__fd_close(fd);
     if (n <= 0) return 0;
     for (int i = 0; i < 6; i++) field[i] = strtoull(at, &at, 10);
@@ -92,15 +92,15 @@ static bool kept(int64_t fd, const int64_t *sorted, size_t count)
 /* Never a loop to RLIMIT_NOFILE, which is a billion in some containers: what is open is listed. */
 static bool close_listed(const char *directory, const int64_t *sorted, size_t count)
 {
-    DIR *d = opendir(directory);
+    DIR *d = spork__sys_opendir(directory);
     if (d == NULL) return false;
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+    for (struct dirent *e; (e = spork__sys_readdir(d)) != NULL;) {
         char *end;
         long fd = strtol(e->d_name, &end, 10);
         if (*end != 0 || end == e->d_name || fd <= 2 || fd == dirfd(d) || kept(fd, sorted, count)) continue;
-        close((int)fd); /* the listing goes on: it is by number */
+        spork__sys_close((int)fd); /* the listing goes on: it is by number */
     }
-    closedir(d);
+    spork__sys_closedir(d);
     return true;
 }
 
@@ -133,7 +133,7 @@ static void close_others(const int64_t *keep, size_t count)
         close_listed("/dev/fd", sorted, count))
         return;
     for (int fd = 3; fd < 4096; fd++)
-        if (!kept(fd, sorted, count)) close(fd);
+        if (!kept(fd, sorted, count)) spork__sys_close(fd);
 }
 
 /* ---- a child's first steps ---- */

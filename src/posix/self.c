@@ -99,7 +99,7 @@ void spork__os_exit(int code) { _exit(code); }
 void spork__os_kill_self(void)
 {
     kill(getpid(), SIGKILL);
-    for (;;) pause();
+    for (;;) spork__sys_pause();
 }
 
 void spork__os_stop_self(void) { kill(getpid(), SIGSTOP); }

@@ -37,7 +37,7 @@ static void on_child(int number)
 {
     int code = errno;
     (void)number;
-    if (write(wake[1], "", 1) < 0) {} /* full: it wakes us all the same */
+    if (spork__sys_write(wake[1], "", 1) < 0) {} /* full: it wakes us all the same */
     errno = code;
 }
 
@@ -57,7 +57,7 @@ static void reap_children(void)
     for (relayed **at = &self.children, *r; (r = *at) != NULL;) {
         struct rusage used;
         int status = 0;
-        if (wait4(r->pid, &status, WNOHANG, &used) != r->pid) {
+        if (spork__sys_wait4(r->pid, &status, WNOHANG, &used) != r->pid) {
             at = &r->next;
             continue;
         }
@@ -182,7 +182,7 @@ static int place(job *j, const spork__served *served)
             while (SPORK__SYS(dup2(fd, (int)wish)) < 0) {
                 if (errno != EINTR) return -1;
             }
-            close(fd);
+            spork__sys_close(fd);
             fd = (int)wish;
         }
         numbers[i] = fd;
@@ -316,10 +316,11 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
         if (self.next_lifeline < 0) self.next_lifeline = spork__lifeline_open(self.lifeline);
         if (self.children == NULL && (self.socket < 0 || self.retired)) spork__os_exit(0);
         struct pollfd fds[2] = {{.fd = self.socket, .events = POLLIN}, {.fd = wake[0], .events = POLLIN}};
-        bool asked = poll(fds, 2, -1) > 0 && fds[0].revents != 0; /* a signal is a reason to look at the children, too */
+        bool asked = spork__sys_poll(fds, 2, -1) > 0 &&
+                     fds[0].revents != 0; /* a signal is a reason to look at the children, too */
         char rest[64];
         if (fds[1].revents != 0)
-            while (read(wake[0], rest, sizeof rest) > 0) {}
+            while (spork__sys_read(wake[0], rest, sizeof rest) > 0) {}
         reap_children();
         if (asked && self.socket >= 0 && serve(served)) return SPORK_OK;
     }

@@ -150,7 +150,7 @@ spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
 static ssize_t read_ack(int fd, char *text, size_t size)
 {
     for (int attempt = 0;; attempt++) {
-        ssize_t n = SPORK__SYS(read(fd, text, size));
+        ssize_t n = SPORK__SYS(spork__sys_read(fd, text, size));
         if (n >= 0 || (errno != EINTR && attempt == 100)) return n;
         if (errno != EINTR) spork__os_sleep(1);
     }
@@ -185,7 +185,8 @@ static bool is_orphan(int record_fd, int ack_fd)
     spork__block record;
     struct pollfd ack = {.fd = ack_fd, .events = POLLOUT};
     if (fstat(ack_fd, &about) != 0 || !S_ISFIFO(about.st_mode)) return false;
-    if (SPORK__SYS(poll(&ack, 1, 0)) != 1 || !(ack.revents & (POLLERR | POLLHUP))) return false;
+    if (SPORK__SYS(spork__sys_poll(&ack, 1, 0)) != 1 || !(ack.revents & (POLLERR | POLLHUP)))
+        return false;
     if (spork__os_block_open(&record, record_fd, 0) != SPORK_OK) return false;
     spork__os_block_abandon(&record, false); /* the descriptor is not ours to close, should we be wrong */
     return true;

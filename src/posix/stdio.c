@@ -16,6 +16,13 @@ FILE *spork__os_file_new(const char *path)
     return file;
 }
 
+void spork__os_file_write(FILE *file, const char *text, size_t size)
+{
+    spork__sys_fwrite(text, 1, size, file);
+    spork__sys_fflush(file);
+}
+void spork__os_file_close(FILE *file) { spork__sys_fclose(file); }
+
 /* fflush(NULL) and exit() hang when any thread sits in fgets(stdin); and a stream may be held by a thread that is blocked in a
  * full pipe. So: these two streams, and with a bound. */
 static void flush(FILE *stream)
@@ -27,7 +34,7 @@ static void flush(FILE *stream)
         if (waited == PATIENCE_MS) return;
         spork__os_sleep(1);
     }
-    fflush(stream);
+    spork__sys_fflush(stream);
     funlockfile(stream);
 }
 

@@ -12,8 +12,7 @@
 /* ---- threads that Spork starts ---- */
 
 typedef struct beginning {
-    void (*fn)(void *user);
-    void *user;
+    spork__thread_work work;
     char name[16]; /* what Linux has room for */
     bool own;
 } beginning;
@@ -29,24 +28,32 @@ static void show_name(const char *name)
 #endif
 }
 
+static void cut_short(void *work)
+{
+    const spork__thread_work *w = work;
+    if (w->cut_short != NULL) w->cut_short(w->user);
+}
+
 static void *begin(void *at)
 {
     beginning b = *(beginning *)at;
     spork__free(at);
     show_name(b.name);
-    b.fn(b.user);
+    pthread_cleanup_push(cut_short, &b.work);
+    b.work.fn(b.work.user);
+    pthread_cleanup_pop(0);
     if (b.own) atomic_fetch_sub(&spork__own_threads, 1);
     return NULL;
 }
 
-spork_status spork__os_thread_start(spork__os_thread *thread, void (*fn)(void *user), void *user, const char *name,
-                                    bool own)
+spork_status spork__os_thread_start(spork__os_thread *thread, const spork__thread_work *work,
+                                    const char *name, bool own)
 {
     pthread_t id;
     sigset_t all, before;
     beginning *b = spork__alloc(sizeof *b, "a thread");
     if (b == NULL) return SPORK_NO_MEMORY;
-    *b = (beginning){fn, user, "", own};
+    *b = (beginning){*work, "", own};
     for (size_t i = 0; i < sizeof b->name - 1 && name[i] != 0; i++) b->name[i] = name[i];
     if (own) {
         atomic_fetch_add(&spork__own_threads, 1); /* before somebody counts it */
@@ -64,7 +71,10 @@ spork_status spork__os_thread_start(spork__os_thread *thread, void (*fn)(void *u
     return spork__fail_os(code, "no thread");
 }
 
-void spork__os_thread_join(spork__os_thread *thread) { pthread_join((pthread_t)thread->handle, NULL); }
+void spork__os_thread_join(spork__os_thread *thread)
+{
+    spork__sys_pthread_join((pthread_t)thread->handle, NULL);
+}
 void spork__os_thread_detach(spork__os_thread *thread) { pthread_detach((pthread_t)thread->handle); }
 
 /* ---- the end of any thread ---- */

@@ -15,7 +15,7 @@ void spork__os_yield(void) { sched_yield(); }
 void spork__os_nap(void)
 {
     static const struct timespec moment = {0, 30000}; /* and what the timer adds, 50 us on Linux */
-    nanosleep(&moment, NULL);                         /* a signal may end it */
+    spork__sys_nanosleep(&moment, NULL);              /* a signal may end it */
 }
 
 void spork__os_sleep(int ms)
@@ -23,5 +23,5 @@ void spork__os_sleep(int ms)
     struct timespec left;
     left.tv_sec = ms < 0 ? INT32_MAX : ms / 1000;
     left.tv_nsec = ms < 0 ? 0 : ms % 1000 * 1000000L;
-    while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
+    while (spork__sys_nanosleep(&left, &left) != 0 && errno == EINTR) {}
 }

@@ -31,7 +31,10 @@ spork_status spork__os_chime_new(spork__chime *chime)
 spork_status spork__os_flag_new(spork__chime *flag) { return spork__os_chime_new(flag); }
 
 /* Eight bytes, as an eventfd wants it. Nothing else can go wrong but a signal, and that it is full: then it is readable as it is. */
-static ssize_t chime_write(int fd) { return write(fd, &(uint64_t){1}, sizeof(uint64_t)); }
+static ssize_t chime_write(int fd)
+{
+    return spork__sys_write(fd, &(uint64_t){1}, sizeof(uint64_t));
+}
 
 void spork__os_chime_ring(const spork__chime *chime)
 {
@@ -44,7 +47,8 @@ void spork__os_chime_quiet(const spork__chime *chime)
 {
     char rest[512];
     int code = errno;
-    while (chime->wait != SPORK__NO_HANDLE && read((int)chime->wait, rest, sizeof rest) > 0) {}
+    while (chime->wait != SPORK__NO_HANDLE &&
+           spork__sys_read((int)chime->wait, rest, sizeof rest) > 0) {}
     errno = code;
 }
 
@@ -57,6 +61,8 @@ void spork__os_chime_close(spork__chime *chime)
 
 /* ---- many ---- */
 
+static void forget(void *memory) { spork__free(memory); }
+
 void spork__os_wait_any(spork__wait_handle *handles, size_t count, int ms)
 {
     struct pollfd few[16], *all = count <= 16 ? few : spork__alloc(count * sizeof *all, "descriptors to wait for");
@@ -66,7 +72,10 @@ void spork__os_wait_any(spork__wait_handle *handles, size_t count, int ms)
     }
     for (size_t i = 0; i < count; i++)
         all[i] = (struct pollfd){.fd = (int)handles[i].handle, .events = handles[i].for_writing ? POLLOUT : POLLIN};
-    int n = SPORK__SYS(poll(all, (nfds_t)count, ms));
+    int n;
+    pthread_cleanup_push(forget, all != few ? all : NULL);
+    n = SPORK__SYS(spork__sys_poll(all, (nfds_t)count, ms));
+    pthread_cleanup_pop(0);
     if (n < 0 && errno != EINTR) spork__os_sleep(1);
     for (size_t i = 0; i < count && n > 0; i++) handles[i].fired = all[i].revents != 0;
     if (all != few) spork__free(all);
@@ -76,7 +85,7 @@ bool spork__os_is_ready(spork_native handle, int events)
 {
     struct pollfd p = {.fd = (int)handle,
                        .events = (short)((events & SPORK_READ ? POLLIN : 0) | (events & SPORK_WRITE ? POLLOUT : 0))};
-    return poll(&p, 1, 0) > 0;
+    return spork__sys_poll(&p, 1, 0) > 0;
 }
 
 spork_status spork__os_check_handle(spork_native handle)

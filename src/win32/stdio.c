@@ -9,6 +9,13 @@ FILE *spork__os_file_new(const char *path)
     return spork__wide(path, wide, 1024) ? _wfopen(wide, L"wN") : NULL;
 }
 
+void spork__os_file_write(FILE *file, const char *text, size_t size)
+{
+    fwrite(text, 1, size, file);
+    fflush(file);
+}
+void spork__os_file_close(FILE *file) { fclose(file); }
+
 void spork__os_flush(void)
 {
     fflush(stdout);

@@ -7,8 +7,7 @@
 /* ---- threads that Spork starts ---- */
 
 typedef struct beginning {
-    void (*fn)(void *user);
-    void *user;
+    spork__thread_work work;
     wchar_t name[64];
 } beginning;
 
@@ -23,23 +22,44 @@ static void show_name(const wchar_t *name)
     if (call.any != NULL) call.typed(GetCurrentThread(), name);
 }
 
+/* What ExitThread leaves to be called: a value of the thread's, which is NULL when its function has
+ * returned. */
+static DWORD unfinished = FLS_OUT_OF_INDEXES;
+static INIT_ONCE unfinished_once = INIT_ONCE_STATIC_INIT;
+
+static void WINAPI cut_short(void *value)
+{
+    const spork__thread_work *work = value;
+    if (work != NULL && work->cut_short != NULL) work->cut_short(work->user);
+}
+
+static BOOL CALLBACK make_unfinished(INIT_ONCE *this_once, void *parameter, void **context)
+{
+    (void)this_once, (void)parameter, (void)context;
+    unfinished = FlsAlloc(cut_short);
+    return TRUE;
+}
+
 static unsigned __stdcall begin(void *at)
 {
     beginning b = *(beginning *)at;
     spork__free(at);
     show_name(b.name);
-    b.fn(b.user);
+    InitOnceExecuteOnce(&unfinished_once, make_unfinished, NULL, NULL);
+    if (unfinished != FLS_OUT_OF_INDEXES)
+        FlsSetValue(unfinished, &b.work); /* the stack is there until after the calls */
+    b.work.fn(b.work.user);
+    if (unfinished != FLS_OUT_OF_INDEXES) FlsSetValue(unfinished, NULL);
     return 0;
 }
 
-spork_status spork__os_thread_start(spork__os_thread *thread, void (*fn)(void *user), void *user, const char *name,
-                                    bool own)
+spork_status spork__os_thread_start(spork__os_thread *thread, const spork__thread_work *work,
+                                    const char *name, bool own)
 {
     beginning *b = spork__alloc(sizeof *b, "a thread");
     (void)own; /* no signals, and nobody counts threads */
     if (b == NULL) return SPORK_NO_MEMORY;
-    b->fn = fn;
-    b->user = user;
+    b->work = *work;
     if (!spork__wide(name, b->name, 64)) b->name[0] = 0;
     uintptr_t handle = spork__fault_call("_beginthreadex") ? 0 : _beginthreadex(NULL, 0, begin, b, 0, NULL);
     if (handle == 0) {

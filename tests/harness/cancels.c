@@ -1,0 +1,91 @@
+#include "cancels.h"
+
+#ifdef _WIN32
+#include <windows.h>
+
+bool cancels_there_are(void) { return false; }
+cancels_thread *cancels_begin(int (*call)(void *user), void *user)
+{
+    (void)call, (void)user;
+    return NULL;
+}
+void cancels_cancel(cancels_thread *thread) { (void)thread; }
+bool cancels_join(cancels_thread *thread, int *result)
+{
+    (void)thread, (void)result;
+    return true;
+}
+void cancels_cancel_self(void) {}
+void cancels_test(void) {}
+void cancels_disable(void) {}
+void cancels_exit(void) { ExitThread(0); }
+
+#else
+#include <pthread.h>
+#include <stdlib.h>
+
+bool cancels_there_are(void) { return true; }
+
+struct cancels_thread {
+    pthread_t id;
+    int (*call)(void *user);
+    void *user;
+    int result;
+};
+
+static void *run(void *at)
+{
+    cancels_thread *t = at;
+    t->result = t->call(t->user);
+    return NULL;
+}
+
+cancels_thread *cancels_begin(int (*call)(void *user), void *user)
+{
+    cancels_thread *t = calloc(1, sizeof *t);
+    t->call = call;
+    t->user = user;
+    if (pthread_create(&t->id, NULL, run, t) == 0) return t;
+    free(t);
+    return NULL;
+}
+
+void cancels_cancel(cancels_thread *thread) { pthread_cancel(thread->id); }
+
+bool cancels_join(cancels_thread *thread, int *result)
+{
+    void *value = NULL;
+    pthread_join(thread->id, &value);
+    *result = thread->result;
+    free(thread);
+    return value != PTHREAD_CANCELED;
+}
+
+void cancels_cancel_self(void) { pthread_cancel(pthread_self()); }
+void cancels_test(void) { pthread_testcancel(); }
+void cancels_disable(void) { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); }
+void cancels_exit(void) { pthread_exit(NULL); }
+
+#endif
+
+int cancels_exit_target(const spork_args *args)
+{
+    (void)args;
+    cancels_exit();
+    return 1;
+}
+
+int cancels_wait_target(const spork_args *args)
+{
+    (void)args;
+    cancels_cancel_self();
+    spork_sleep(harness_patience_ms());
+    return 1;
+}
+
+int cancels_exit_task(const spork_args *args, spork_task *task)
+{
+    (void)args, (void)task;
+    cancels_exit();
+    return 1;
+}
