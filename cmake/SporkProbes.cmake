@@ -15,7 +15,7 @@ if(WIN32)
 else()
   if(SPORK_PORTABLE_POSIX)
     # A variable that is set is not probed: the results of a normal build stay in the cache.
-    foreach(name PIPE2 MEMFD_CREATE CLOSE_RANGE CLONE3 DL_FIND_OBJECT LIBC_SINGLE_THREADED MADV_WIPEONFORK F_SETSIG PIDFD FUTEX EVENTFD PWRITEV2 O_TMPFILE ABSTRACT_NAMES
+    foreach(name ON_EXIT PIPE2 MEMFD_CREATE CLOSE_RANGE CLONE3 DL_FIND_OBJECT LIBC_SINGLE_THREADED MADV_WIPEONFORK F_SETSIG PIDFD FUTEX EVENTFD PWRITEV2 O_TMPFILE ABSTRACT_NAMES
         PUNCH_HOLE OFD_LOCKS)
       set(SPORK_HAVE_${name} 0)
     endforeach()
@@ -34,6 +34,7 @@ else()
   check_symbol_exists(F_OFD_SETLK fcntl.h SPORK_HAVE_OFD_LOCKS)
   check_symbol_exists(FALLOC_FL_PUNCH_HOLE fcntl.h SPORK_HAVE_PUNCH_HOLE)
   check_symbol_exists(sched_getaffinity sched.h SPORK_HAVE_SCHED_GETAFFINITY)
+  check_symbol_exists(on_exit stdlib.h SPORK_HAVE_ON_EXIT)
   check_symbol_exists(fpurge stdio.h SPORK_HAVE_FPURGE)
   check_symbol_exists(__fpurge "stdio.h;stdio_ext.h" SPORK_HAVE___FPURGE)
   check_symbol_exists(getauxval sys/auxv.h SPORK_HAVE_SYS_AUXV)

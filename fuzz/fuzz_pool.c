@@ -52,7 +52,8 @@ static void open_pool(void)
     memset(&o, 0, sizeof o);
     o.workers = WORKERS;
     o.method = SPORK_SPAWN; /* none is ever started */
-    executor = spork__local_open(&o, "pool");
+    static const spork__chime nobody = {SPORK__NO_HANDLE, SPORK__NO_HANDLE};
+    executor = spork__local_open(&o, "pool", &nobody);
     EXPECT(executor != NULL && spork__object_any(&spork__crew_kind, is_the_crew, NULL));
     memset(errands, 0, sizeof errands);
 }

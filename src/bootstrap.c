@@ -34,6 +34,19 @@ static void refuse(spork_native ack)
     spork__os_exit(1);
 }
 
+/* What is Spork's ends with this program, what was passed is also for one that it executes: alike
+ * under every method, however it came here. */
+static void set_inheritance(const spork__startup *startup, spork_native ack)
+{
+    size_t all = startup->handle_count + startup->pass_count;
+    if (ack != SPORK__NO_HANDLE) spork__os_handle_inherit(ack, false);
+    for (size_t i = 0; i < all; i++) {
+        spork_native handle = (spork_native)startup->handles[i];
+        if (handle != SPORK__NO_HANDLE)
+            spork__os_handle_inherit(handle, i >= startup->handle_count);
+    }
+}
+
 /* From a record that was read to the running target; the same in a spawned child and in a fork server's. `served` is NULL in
  * the former. */
 static void run_child(spork__startup *startup, uintptr_t address, spork_native ack, const spork__served *served,
@@ -46,7 +59,10 @@ static void run_child(spork__startup *startup, uintptr_t address, spork_native a
         memcpy(keep, startup->handles, (keep_count - 1) * sizeof *keep);
         keep[keep_count - 1] = ack;
     }
-    spork__adopt adopt = {.close_others = keep != NULL,
+    set_inheritance(startup, ack);
+    spork__adopt adopt = {.reset_signals = served == NULL,
+                          .ignored = startup->ignored,
+                          .close_others = keep != NULL,
                           .keep = keep,
                           .keep_count = keep != NULL ? keep_count : 0,
                           .lifeline = (spork_native)startup->handles[SPORK__GIVEN_LIFELINE],
@@ -115,7 +131,13 @@ static void run_server(void *bytes, spork__startup *startup, spork_native ack)
 {
     int64_t keep[] = {startup->handles[SPORK__GIVEN_LIFELINE], startup->handles[SPORK__GIVEN_OBJECTS],
                       startup->handles[SPORK__GIVEN_TREE], ack};
-    spork__adopt adopt = {.close_others = true, .keep = keep, .keep_count = 4, .lifeline = SPORK__NO_HANDLE};
+    set_inheritance(startup, ack);
+    spork__adopt adopt = {.reset_signals = true,
+                          .ignored = startup->ignored,
+                          .close_others = true,
+                          .keep = keep,
+                          .keep_count = 4,
+                          .lifeline = SPORK__NO_HANDLE};
     if (spork__os_adopt(&adopt) != SPORK_OK || spork__os_remember_program(NULL) != SPORK_OK ||
         spork__tree_map((spork_native)startup->handles[SPORK__GIVEN_TREE]) != SPORK_OK)
         refuse(ack);
@@ -167,6 +189,7 @@ spork_status spork__init(int argc, char **argv, int header_version)
     status = spork__os_bootstrap(&block, &ack, &nonce);
     if (status == SPORK_OK) run_bootstrap(&block, ack, nonce); /* does not return */
     spork__thread_is_main();
+    if (status == SPORK_NOT_FOUND) spork__os_note_ignored();
     if (status == SPORK_NOT_FOUND) status = spork__os_remember_program(argc > 0 && argv != NULL ? argv[0] : NULL);
     if (status != SPORK_OK) return spork__fail_in(status, "spork_init");
     atomic_store_explicit(&initialised, true, memory_order_release);

@@ -17,12 +17,15 @@ typedef struct ending {
 
 static struct {
     bool is_child;
+    bool forked;
+    int pid;
     ending *endings; /* last given first */
 } child;             /* under SPORK__LOCK_CHILDREN */
 
 void spork__child_is_one(void)
 {
     child.is_child = true;
+    child.pid = spork__os_getpid();
     child.endings = NULL; /* a forked child does not end for its parent */
 }
 
@@ -63,14 +66,28 @@ static void tell_return(int code)
         spork__log(SPORK_LOG_INFO, "the target returned %d", code);
 }
 
-void spork__child_run(const spork__work *work)
+static void end(int code)
 {
-    spork__error_forget(); /* a forked child has its parent's last one */
-    int code = work->run != NULL ? work->run(work->self, work->args) : work->target(work->args);
-    tell_return(code);
     spork_shutdown();
     for (ending *e; (e = next_ending()) != NULL; spork__free(e)) e->fn(e->user); /* one may give another */
     spork__os_flush();
-    spork__os_exit_hooks(work->forked);
+    spork__os_exit_hooks(child.forked);
     spork__os_exit(code & 0xFF);
+}
+
+/* exit() goes no further than that in a forked child: its parent's handlers are not its own, nor
+ * what its parent has read and not yet used, or written and not yet flushed. */
+static void exit_was_called(int code)
+{
+    if (child.pid == spork__os_getpid()) end(code); /* else in somebody's plain fork */
+}
+
+void spork__child_run(const spork__work *work)
+{
+    spork__error_forget(); /* a forked child has its parent's last one */
+    child.forked = work->forked;
+    if (work->forked) spork__os_on_exit(exit_was_called);
+    int code = work->run != NULL ? work->run(work->self, work->args) : work->target(work->args);
+    tell_return(code);
+    end(code);
 }

@@ -301,7 +301,7 @@ static spork_status receive(spork_connection *c, int timeout_ms)
         if (status != SPORK_TIMEOUT) return status;
         warn_of_mate(c);
     }
-    spork__os_cancel_allow(&cleanup);
+    if (timeout_ms != 0) spork__os_cancel_allow(&cleanup);
     spork_status status = spork__os_channel_receive(&c->channel, &c->message, timeout_ms);
     spork__os_cancel_forbid();
     return status;
@@ -400,7 +400,7 @@ spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
     spork_status status = check(c, true, call);
     if (status != SPORK_OK) return status;
     if (!c->message.whole && !c->message.ended) {
-        spork__os_cancel_allow(NULL);
+        if (timeout_ms != 0) spork__os_cancel_allow(NULL);
         status = spork__os_channel_poll(&c->channel, &c->message, timeout_ms);
         spork__os_cancel_forbid();
     }

@@ -81,15 +81,15 @@ typedef struct spork__os_thread {
     uintptr_t handle;
 } spork__os_thread;
 
-/* Runs `fn(user)` in a new thread; `cut_short(user)` there, too, if it ends before that has
- * returned: it was cancelled, or has called pthread_exit or ExitThread. `own`: one of Spork's,
- * which gets no signals, and is not counted as the program's. `name`: for debuggers;
- * SPORK_NO_SPACE. */
+/* `cut_short(user)` is called in the thread if it ends before `fn(user)` has returned: it was
+ * cancelled, or has called pthread_exit or ExitThread. */
 typedef struct spork__thread_work {
     void (*fn)(void *user);
     void (*cut_short)(void *user); /* NULL: it cannot be */
     void *user;
 } spork__thread_work;
+/* `own`: one of Spork's, which gets no signals, and is not counted as the program's. `name`: for
+ * debuggers; SPORK_NO_SPACE. */
 spork_status spork__os_thread_start(spork__os_thread *thread, const spork__thread_work *work,
                                     const char *name, bool own);
 /* Waits for its end, with all that it does then; once. Or lets go of it, also in itself. */
@@ -264,6 +264,8 @@ spork_status spork__os_named_remove(const char *name);
 void spork__os_handle_close(spork_native handle);
 /* Another handle of the same thing, as private as the first. */
 spork_status spork__os_handle_copy(spork_native handle, spork_native *copy);
+/* Whether a program gets it that this process executes, or (Windows) starts. */
+void spork__os_handle_inherit(spork_native handle, bool inherit);
 
 /* The descriptors that Spork keeps open in this process besides the tree's, for tests; how many. */
 int spork__os_own_descriptors(int *list, int room);
@@ -316,6 +318,9 @@ void spork__os_exit_hooks(bool forked);
 
 /* ---- stdio.c ------------------------------------------------------------------------------------------------------- */
 
+/* `fn` is called by exit(), with its code, before all that was registered until now; where the C
+ * library can tell the code, else never. */
+void spork__os_on_exit(void (*fn)(int code));
 /* A file to write to, made or emptied, of which programs that this process starts get nothing. A new one is for this user alone. NULL: it
  * cannot be had. */
 FILE *spork__os_file_new(const char *path);
@@ -458,17 +463,22 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
 /* In such a child, right before its target: false if its owner has given it up meanwhile; it must end unseen. */
 bool spork__os_forkserver_claim(void *control, uint32_t sequence);
 
-/* In a child, before anything of the user's runs: default signals, the tie to the parent's life, limits, and no
- * descriptors but 0 to 2 and those to keep. */
+/* In a child, before anything of the user's runs: the signals' dispositions, the tie to the
+ * parent's life, limits, and no descriptors but 0 to 2 and those to keep. */
 typedef struct spork__adopt {
     bool reset_signals;
     bool close_others;
     const int64_t *keep;
     size_t keep_count;
+    uint32_t ignored;      /* see below; 0: known */
     spork_native lifeline; /* its end of the parent's. SPORK__NO_HANDLE: this process outlives its parent */
     spork__limits limits;
 } spork__adopt;
 spork_status spork__os_adopt(const spork__adopt *adopt);
+/* Signals that were ignored when this program began, as by nohup, a bit each; its children ignore
+ * them, too. `note`: once, in a program that a user has started. */
+void spork__os_note_ignored(void);
+uint32_t spork__os_ignored(void);
 /* In a worker: Ctrl-C is for the process that has the pool. */
 void spork__os_ignore_interrupts(void);
 

@@ -375,7 +375,7 @@ spork_status spork_process_join(spork_process *p, int timeout_ms)
     if (status != SPORK_OK) return status;
     uint64_t until = spork__os_now() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
     for (int left = timeout_ms;;) {
-        spork__os_cancel_allow(NULL);
+        if (timeout_ms != 0) spork__os_cancel_allow(NULL);
         status = spork__os_wait(&p->child, left);
         spork__os_cancel_forbid();
         spork__os_lock(SPORK__LOCK_CHILDREN);

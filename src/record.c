@@ -23,7 +23,7 @@ typedef struct record {
     uint64_t control[2]; /* a fork server's record: what it shares with its owner (posix/forkserver.c) */
     uint32_t is_server, use_run, outlive_parent, method;
     int32_t parent_pid;
-    uint32_t given_count, pass_count, max_files;
+    uint32_t given_count, pass_count, max_files, ignored, unused;
     uint64_t parent_start, max_memory, max_cpu_ms;
     spork__function function;
     section name, parent_name, executable, self, values, handles;
@@ -98,6 +98,7 @@ spork_status spork__record_write(const spork__startup *startup, void *bytes, siz
     r->max_memory = startup->limits.max_memory;
     r->max_cpu_ms = startup->limits.max_cpu_ms;
     r->max_files = startup->limits.max_files;
+    r->ignored = startup->ignored;
     if (startup->function != NULL) r->function = *startup->function;
     put(bytes, r->name, startup->name);
     put(bytes, r->parent_name, startup->parent_name);
@@ -166,6 +167,7 @@ spork_status spork__record_read(void *bytes, size_t size, spork__startup *startu
     startup->limits.max_memory = r->max_memory;
     startup->limits.max_cpu_ms = r->max_cpu_ms;
     startup->limits.max_files = r->max_files;
+    startup->ignored = r->ignored;
     startup->method = r->method <= SPORK_FORKSERVER ? (spork_start_method)r->method : SPORK_DEFAULT;
     startup->function = &r->function;
     startup->self = (unsigned char *)bytes + r->self.offset;

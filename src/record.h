@@ -26,6 +26,7 @@ typedef struct spork__startup {
     spork_args args;
     const spork__parcels *parcels; /* of args' objects; parent only */
     spork__limits limits;
+    uint32_t ignored;          /* signals, see spork__os_ignored */
     spork_start_method method; /* the default for its own children */
     const char *executable;    /* the same; NULL */
     int64_t *handles;          /* as the child numbers them */

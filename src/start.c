@@ -46,6 +46,7 @@ static void fork_main(void *user, spork_native ack, spork_native lifeline)
     spork__adopt adopt = {.reset_signals = true, .lifeline = lifeline, .limits = p->limits};
     spork__log_name(p->name);
     spork__os_drop_unwritten();
+    for (size_t i = 0; i < p->pass_count; i++) spork__os_handle_inherit(p->pass[i], true);
     spork_status status = spork__os_adopt(&adopt);
     spork__child_is_one();
     if (status == SPORK_OK) status = spork__process_become(f->startup);
@@ -71,6 +72,7 @@ static spork_status server_record(spork__block *block, uint64_t nonce, int64_t *
     startup.name = "ForkServer";
     startup.parent_name = spork_process_name(spork_current_process());
     startup.parent_pid = spork__os_getpid();
+    startup.ignored = spork__os_ignored();
     startup.handle_count = SPORK__GIVEN_OBJECTS + 1; /* its socket */
     spork_status status = spork__record_size(&startup, &size);
     if (status != SPORK_OK || (status = spork__os_block_new(block, size)) != SPORK_OK) return status;
@@ -219,6 +221,7 @@ static spork_status launch_with(spork_process *p, spork_native *given, size_t gi
     spork__startup startup = {.name = p->name,
                               .parent_name = spork_process_name(spork_current_process()),
                               .parent_pid = spork__os_getpid(),
+                              .ignored = spork__os_ignored(),
                               .use_run = p->run != NULL,
                               .outlive_parent = p->outlive_parent,
                               .self = p->self,

@@ -29,6 +29,8 @@ struct spork_thread {
     void *self;
     spork_args *args;
     int code;
+    void (*at_cut_short)(void *user);
+    void *cut_short_user;
     spork__os_thread os;
     struct spork_thread *next, *previous;
 };
@@ -208,7 +210,21 @@ static void run(void *user)
     finish(t, t->run != NULL ? t->run(t->self, t->args) : t->target(t->args));
 }
 
-static void cut_short(void *user) { finish(user, SPORK_EXIT_UNKNOWN); }
+static void cut_short(void *user)
+{
+    const spork_thread *t = user;
+    void (*fn)(void *) = t->at_cut_short;
+    void *its = t->cut_short_user;
+    finish(user, SPORK_EXIT_UNKNOWN);
+    if (fn != NULL) fn(its);
+}
+
+void spork__thread_at_cut_short(spork_thread *t, void (*fn)(void *user), void *user)
+{
+    if (t == NULL) return;
+    t->at_cut_short = fn;
+    t->cut_short_user = user;
+}
 
 static spork_status check(const spork_thread *t, const char *call)
 {

@@ -83,6 +83,27 @@ int ok(spork_status status)
     return status;
 }
 
+struct Ends {
+    spork_connection *reader = nullptr, *writer = nullptr;
+    Ends() { ok(spork_pipe(&reader, &writer)); }
+    ~Ends()
+    {
+        spork_connection_free(reader);
+        spork_connection_free(writer);
+    }
+    Ends(const Ends &) = delete;
+    Ends &operator=(const Ends &) = delete;
+    // A message arrives there whole, whatever was begun before.
+    void expect_works() const
+    {
+        char buffer[8];
+        size_t size = 0;
+        ok(spork_connection_send_bytes(writer, "whole", 5, kWatchdogMs));
+        ok(spork_connection_recv_bytes(reader, buffer, sizeof buffer, &size, kWatchdogMs));
+        EXPECT_EQ("whole", std::string(buffer, size));
+    }
+};
+
 // ---- queues ----
 
 // As get, but what it holds is given back when it is cancelled.
@@ -93,6 +114,27 @@ std::string receive(spork_queue *queue)
     spork_status status =
         spork_queue_get_bytes(queue, &bytes[0], bytes.size(), &size, SPORK_FOREVER);
     return status == SPORK_OK ? bytes.substr(0, size) : "<" + name(status) + ">";
+}
+
+TEST_F(Cancellation, DoesNotActWhereOneOnlyLooks)
+{
+    Held queue;
+    Ends ends;
+    Child child(target_sleep, spork_pack(1));
+    ok(child.start());
+    Caller caller([&] {
+        char byte;
+        cancels_cancel_self();
+        int looks = 0;
+        looks += spork_queue_get_bytes(queue, &byte, 1, nullptr, 0) == SPORK_TIMEOUT;
+        looks += spork_connection_recv_bytes(ends.reader, &byte, 1, nullptr, 0) == SPORK_TIMEOUT;
+        looks += spork_connection_poll(ends.reader, 0) == SPORK_TIMEOUT;
+        looks += spork_process_join(child.get(), 0) == SPORK_TIMEOUT;
+        spork_sleep(0);
+        return looks;
+    });
+    EXPECT_TRUE(caller.ended_by_itself());
+    EXPECT_EQ(4, caller.result);
 }
 
 TEST_F(Cancellation, EndsWhoWaitsForAMessage)
@@ -190,27 +232,6 @@ TEST_F(Cancellation, ThatIsOffDoesNothing)
 
 // ---- connections, processes, threads ----
 
-struct Ends {
-    spork_connection *reader = nullptr, *writer = nullptr;
-    Ends() { ok(spork_pipe(&reader, &writer)); }
-    ~Ends()
-    {
-        spork_connection_free(reader);
-        spork_connection_free(writer);
-    }
-    Ends(const Ends &) = delete;
-    Ends &operator=(const Ends &) = delete;
-    // A message arrives there whole, whatever was begun before.
-    void expect_works() const
-    {
-        char buffer[8];
-        size_t size = 0;
-        ok(spork_connection_send_bytes(writer, "whole", 5, kWatchdogMs));
-        ok(spork_connection_recv_bytes(reader, buffer, sizeof buffer, &size, kWatchdogMs));
-        EXPECT_EQ("whole", std::string(buffer, size));
-    }
-};
-
 TEST_F(Cancellation, EndsWhoReceives)
 {
     Ends ends;
@@ -243,6 +264,7 @@ TEST_F(Cancellation, InTheMiddleOfAMessageLeavesItToTheNext)
         receiver.cancel();
         return !receiver.ended_by_itself();
     };
+    int in_the_middle = 0;
     for (int round : repeat(50)) {
         std::atomic<bool> sent{false};
         std::string got(large.size(), '\0');
@@ -256,7 +278,9 @@ TEST_F(Cancellation, InTheMiddleOfAMessageLeavesItToTheNext)
         ASSERT_TRUE(same(large, got)) << "round " << round;
         sender.join();
         EXPECT_TRUE(sent);
+        in_the_middle++;
     }
+    EXPECT_GT(in_the_middle, 0);
 }
 
 TEST_F(Cancellation, EndsWhoJoinsAProcess)
@@ -329,15 +353,7 @@ TEST_F(Cancellation, OfWhoWaitsForAConditionLeavesItTheLock)
 {
     spork_condition *condition = spork_condition_new();
     spork_status released = SPORK_INVALID;
-    Caller waiter([&] {
-        ok(spork_condition_acquire(condition, kWatchdogMs));
-        struct Leaving {
-            spork_condition *condition;
-            spork_status *released;
-            ~Leaving() { *released = spork_condition_release(condition); }
-        } leaving = {condition, &released};
-        return static_cast<int>(spork_condition_wait(condition, SPORK_FOREVER));
-    });
+    Caller waiter([&] { return cancels_wait_for_condition(condition, &released); });
     while (spork__condition_waiting(condition) == 0) spork_sleep(1);
     ok(spork_condition_acquire(condition, kWatchdogMs));
     waiter.cancel();
@@ -353,16 +369,8 @@ TEST_F(Cancellation, OfWhoWaitsForAConditionLeavesItTheLock)
 TEST_F(Cancellation, OfWhoWasNotifiedNotifiesTheNext)
 {
     spork_condition *condition = spork_condition_new();
-    std::atomic<int> waiting{0};
-    auto wait = [&] {
-        ok(spork_condition_acquire(condition, kWatchdogMs));
-        struct Leaving {
-            spork_condition *condition;
-            ~Leaving() { spork_condition_release(condition); }
-        } leaving = {condition};
-        waiting++;
-        return static_cast<int>(spork_condition_wait(condition, SPORK_FOREVER));
-    };
+    spork_status released = SPORK_INVALID;
+    auto wait = [&] { return cancels_wait_for_condition(condition, &released); };
     auto wait_for = [&](unsigned count) {
         while (spork__condition_waiting(condition) != count) spork_sleep(1);
     };
@@ -527,31 +535,128 @@ TEST_P(ThreadsThatDoNotReturn, MayBeFreedBefore)
 {
     if (GetParam() == cancels_wait_target && !cancels_there_are())
         GTEST_SKIP() << "threads are not cancelled here";
-    spork_thread *thread = spork_thread_new(GetParam(), SPORK_NO_ARGS);
+    spork_connection *reader, *writer; // its end, which goes with the thread, is what is seen
+    char byte;
+    ok(spork_pipe(&reader, &writer));
+    spork_thread *thread = spork_thread_new(GetParam(), spork_pack(spork_move(writer)));
     ok(spork_thread_start(thread));
     spork_thread_free(thread);
-    while (spork_active_threads(nullptr, 0) > 0) spork_sleep(1);
+    EXPECT_EQ(SPORK_CLOSED, spork_connection_recv_bytes(reader, &byte, 1, nullptr, kWatchdogMs));
+    spork_connection_free(reader);
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, ThreadsThatDoNotReturn,
                          testing::Values(cancels_exit_target, cancels_wait_target));
 
+// A pool of threads that are all up.
+struct Threads {
+    spork_pool *pool;
+    Threads()
+    {
+        spork_pool_options options = {};
+        options.workers = 2;
+        options.threads = true;
+        pool = spork_pool_new_with(&options);
+        spork_pool_counters counters = {};
+        while (spork_pool_count(pool, &counters) == SPORK_OK && counters.workers < 2)
+            spork_sleep(1);
+    }
+    ~Threads()
+    {
+        EXPECT_EQ(SPORK_OK, spork_pool_close(pool));
+        EXPECT_NE(SPORK_TIMEOUT, spork_pool_join(pool, kWatchdogMs));
+        spork_pool_free(pool);
+    }
+    Threads(const Threads &) = delete;
+    Threads &operator=(const Threads &) = delete;
+    spork_future *give(spork_task_fn fn) const
+    {
+        spork_future *future = nullptr;
+        ok(spork_pool_apply_async(pool, fn, SPORK_NO_ARGS, nullptr, &future));
+        return future;
+    }
+};
+
+int fine(const spork_args *, spork_task *task) { return spork_return(task, 5); }
+
 TEST(ThreadsOfAPool, ThatEndInATaskCostThatTask)
 {
+    Threads threads;
+    spork_future *lost = threads.give(cancels_exit_task), *next = threads.give(fine);
+    ok(spork_future_wait(lost, kWatchdogMs));
+    EXPECT_EQ(SPORK_CRASHED, spork_future_status(lost));
+    EXPECT_NE(nullptr, strstr(spork_future_error(lost), "a thread, was ended"))
+        << spork_future_error(lost);
+    ok(spork_future_wait(next, kWatchdogMs));
+    EXPECT_EQ(SPORK_OK, spork_future_status(next));
+    spork_future_free(lost);
+    spork_future_free(next);
+}
+
+// One after the other in the only memory that there is: what each had is given back.
+TEST(ThreadsOfAPool, ThatEndInATaskLeaveNoMemoryBehind)
+{
+    Threads threads;
+    auto rss = [] { return harness_rss_kib(); };
+    long before = 0;
+    for (int i = 0; i < 12; i++) {
+        spork_future *lost = threads.give(cancels_exit_with_memory);
+        ok(spork_future_wait(lost, kWatchdogMs));
+        EXPECT_EQ(SPORK_CRASHED, spork_future_status(lost));
+        spork_future_free(lost);
+        if (i == 3) before = rss();
+    }
+    EXPECT_LT(rss() - before, 4 * 16 * 1024);
+}
+
+TEST(ThreadsOfAPool, ThatEndInTheInitializerAreNamed)
+{
+    std::string said;
+    spork_set_log(
+        SPORK_LOG_WARNING,
+        [](spork_log_level, const char *, int, const char *text, void *user) {
+            *static_cast<std::string *>(user) += text;
+        },
+        &said);
     spork_pool_options options = {};
-    options.workers = 2;
+    options.workers = 1;
     options.threads = true;
+    options.initializer = cancels_exit_target;
     spork_pool *pool = spork_pool_new_with(&options);
     spork_future *future = nullptr;
-    ok(spork_pool_apply_async(pool, cancels_exit_task, SPORK_NO_ARGS, nullptr, &future));
-    ok(spork_future_wait(future, kWatchdogMs));
-    EXPECT_EQ(SPORK_CRASHED, spork_future_status(future));
-    EXPECT_NE(nullptr, strstr(spork_future_error(future), "a thread, was ended"))
-        << spork_future_error(future);
-    spork_future_free(future);
+    if (spork_pool_apply_async(pool, fine, SPORK_NO_ARGS, nullptr, &future) == SPORK_OK) {
+        ok(spork_future_wait(future, kWatchdogMs));
+        EXPECT_EQ(SPORK_BROKEN, spork_future_status(future));
+        EXPECT_NE(nullptr, strstr(spork_future_error(future), "in the initializer"))
+            << spork_future_error(future);
+        EXPECT_EQ(nullptr, strstr(spork_future_error(future), "signal"))
+            << spork_future_error(future);
+        spork_future_free(future);
+    }
     spork_pool_close(pool);
-    spork_pool_join(pool, kWatchdogMs);
+    EXPECT_NE(SPORK_TIMEOUT, spork_pool_join(pool, kWatchdogMs));
     spork_pool_free(pool);
+    spork_set_log(static_cast<spork_log_level>(0), nullptr, nullptr);
+}
+
+// What is printed in a callback is a cancellation point, and the pool is in the middle of
+// something.
+TEST_F(Cancellation, DoesNotActInTheCallbacksOfAPool)
+{
+    Threads threads;
+    int items[100] = {}, results[100] = {};
+    Caller caller([&] {
+        spork_map_options options = {};
+        options.progress = [](size_t, size_t, void *) {
+            cancels_cancel_self();
+            cancels_test();
+        };
+        return static_cast<int>(spork_pool_map(
+            threads.pool, [](const void *, void *, spork_task *) { return 0; }, items, results, 100,
+            &options));
+    });
+    EXPECT_TRUE(caller.ended_by_itself());
+    EXPECT_EQ(SPORK_OK, caller.result);
 }
 
 } // namespace

@@ -51,8 +51,20 @@ static void before_init()
     }
 }
 
+// What whoever runs the tests has made them ignore, their children would, too.
+static void ignore_nothing()
+{
+#ifndef _WIN32
+    for (int number = 1; number < 32; number++) {
+        auto before = std::signal(number, SIG_DFL); // SIG_ERR for what there is not
+        if (before != SIG_ERR && before != SIG_IGN) std::signal(number, before);
+    }
+#endif
+}
+
 int main(int argc, char **argv)
 {
+    ignore_nothing();
     disturb();
     before_init();
     if (argc > 1 && std::strcmp(argv[1], "--scenario") == 0) // those call spork_init themselves, or leave it out

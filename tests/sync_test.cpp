@@ -1392,7 +1392,7 @@ TEST_F(Sync, NotifyWakesAsManyAsItSays)
             EXPECT_EQ(SPORK_OK, release(condition)) << spork_error();
         }));
     };
-    for (unsigned round : repeat(50)) {
+    for (int round : repeat(50)) {
         awake = 0;
         for (int i = 0; i < 5; i++) add();
         until_waiting(condition, 5);
@@ -1436,7 +1436,7 @@ TEST_F(Sync, NotifyAllWakesThoseOfAllProcesses)
 TEST_F(Sync, OfSixWhoWaitTwoAreKilledAndNotifyTwoWakesTwoOfTheLiving)
 {
     Condition condition(spork_condition_new());
-    for (unsigned round : repeat(12)) {
+    for (int round : repeat(12)) {
         SCOPED_TRACE(round);
         auto waiting = actors(condition, 6);
         for (unsigned i = 0; i < 6; i++) {
@@ -1446,7 +1446,8 @@ TEST_F(Sync, OfSixWhoWaitTwoAreKilledAndNotifyTwoWakesTwoOfTheLiving)
         }
         std::vector<Actor *> living;
         for (auto &actor : waiting) living.push_back(actor.get());
-        for (unsigned victim : {round % 6, round % 5}) { // 0 and 0 are the two oldest
+        for (unsigned victim : {static_cast<unsigned>(round) % 6,
+                                static_cast<unsigned>(round) % 5}) { // 0 and 0 are the two oldest
             auto at = living.begin() + static_cast<long>(victim % living.size());
             (*at)->kill();
             living.erase(at);

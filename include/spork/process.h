@@ -28,14 +28,16 @@
  * ## What a child has
  * Its arguments, and the objects among them. Descriptors: under spawn and forkserver 0, 1, 2, the declared set and
  * `.pass_fds`, nothing else; under fork also the program's own (foreign) ones, but no Spork object that was not passed.
- * Signal dispositions are the default and no signal is blocked. stdout is line-buffered (Windows' C runtime has no
- * such mode: there, end a line that must arrive whole by fflush). It may start processes itself.
+ * Signal dispositions are the default (but for signals that were ignored when the program began, as under nohup) and no
+ * signal is blocked. stdout is line-buffered (Windows' C runtime has no such mode: there, end a line that must arrive whole
+ * by fflush). It may start processes itself. A program that the target executes has `.pass_fds`, too, and dies with the
+ * parent (Linux).
  * Spawn and forkserver children see the working directory, environment, stdin, stdout and stderr of the moment of `start`.
  *
  * ## How a child ends
- * By returning from its target, by exit() (under spawn the program's own atexit handlers then run; under fork and
- * forkserver prefer to return), by a signal, or by the death of its parent: a child dies with its parent, however that
- * dies, unless `.outlive_parent`. On return it joins its own children, runs what spork_at_child_exit was given, flushes
+ * By returning from its target, by exit() (with glibc under fork and forkserver the same as a return; else the handlers that
+ * it has by atexit run then), by a signal, or by the death of its parent: a child dies with its parent, however that dies,
+ * unless `.outlive_parent`. On return it joins its own children, runs what spork_at_child_exit was given, flushes
  * stdout and stderr and ends by _exit (TerminateProcess on Windows): the program's atexit handlers do not run in it.
  *
  * ## Exit codes, alike on every system

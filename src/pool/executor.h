@@ -159,8 +159,10 @@ struct spork__executor {
     const spork__ear *ear;
 };
 
-/* Options as the pool has checked them; `name` begins the workers' names. NULL with a sentence. */
-spork__executor *spork__local_open(const spork_pool_options *options, const char *name);
+/* Options as the pool has checked them; `name` begins the workers' names. `call` is rung when a
+ * worker is to be looked at, and no handle tells of it. NULL with a sentence. */
+spork__executor *spork__local_open(const spork_pool_options *options, const char *name,
+                                   const spork__chime *call);
 
 #endif
 #endif

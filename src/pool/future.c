@@ -177,7 +177,9 @@ size_t spork__callbacks_run(spork_pool *pool)
     for (spork_future *f; (f = next_due(pool)) != NULL; n++) {
         f->looked = true;
         spork__pool_enter_callback(pool);
+        int before = spork__os_cancel_off();
         f->done(f, f->user);
+        spork__os_cancel_restore(before);
         spork__pool_leave_callback();
         spork__future_let_go(f);
         atomic_fetch_sub(&pool->calling, 1);

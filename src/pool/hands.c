@@ -24,6 +24,7 @@ typedef struct hand {
 
 struct spork__hands {
     spork__crew *crew;
+    const spork__chime *call; /* for a thread that was cut short */
     bool threads;
     char name[32];
     uint32_t initializer;
@@ -67,11 +68,13 @@ static spork_status fill(spork__hands *h, const spork_pool_options *o)
     return spork__process_nursery(&h->nursery);
 }
 
-spork__hands *spork__hands_new(const spork_pool_options *o, spork__crew *crew, const char *name, uint32_t initializer)
+spork__hands *spork__hands_new(const spork_pool_options *o, spork__crew *crew, const char *name,
+                               uint32_t initializer, const spork__chime *call)
 {
     spork__hands *h = spork__alloc(sizeof *h + o->workers * sizeof *h->hand, "a pool's workers");
     if (h == NULL) return NULL;
     h->crew = crew;
+    h->call = call;
     h->threads = o->threads;
     h->initializer = initializer;
     h->max_memory = o->max_memory;
@@ -92,6 +95,8 @@ void spork__hands_close(spork__hands *h)
 
 /* ---- starting ---- */
 
+static void call_owner(void *chime) { spork__os_chime_ring(chime); }
+
 static spork_status start_thread(spork__hands *h, hand *one, const char *name, const spork__crew_self *self)
 {
     spork_thread_options o;
@@ -103,6 +108,7 @@ static spork_status start_thread(spork__hands *h, hand *one, const char *name, c
     o.name = name;
     o.daemon = true;
     one->thread = spork__thread_new(&o, sizeof o);
+    spork__thread_at_cut_short(one->thread, call_owner, (void *)(uintptr_t)h->call);
     spork_status status = spork_thread_start(one->thread);
     if (status == SPORK_OK) {
         one->state = RUNNING;
@@ -221,6 +227,10 @@ static void tell_of_start(const hand *one, const spork__crew_worker *place, spor
     } else if (life == SPORK__LIFE_USELESS) {
         event->status = SPORK_FAILED;
         snprintf(event->text, sizeof event->text, "the initializer failed: %.*s", SPORK__CREW_TEXT - 1, place->text);
+    } else if (one->thread != NULL) {
+        event->status = SPORK_CRASHED;
+        snprintf(event->text, sizeof event->text,
+                 "a worker, a thread, was ended in the initializer");
     } else {
         event->status = SPORK_CRASHED;
         snprintf(event->text, sizeof event->text, "a worker %s in the initializer",

@@ -9,9 +9,10 @@
 
 typedef struct spork__hands spork__hands;
 
-/* `initializer`: 1 + its number in the crew; 0: none. NULL with a sentence. */
-spork__hands *spork__hands_new(const spork_pool_options *options, spork__crew *crew, const char *name,
-                               uint32_t initializer);
+/* `initializer`: 1 + its number in the crew; 0: none. `call`: see executor.h. NULL with a sentence.
+ * */
+spork__hands *spork__hands_new(const spork_pool_options *options, spork__crew *crew,
+                               const char *name, uint32_t initializer, const spork__chime *call);
 /* Begins to start a worker in a place where none is. */
 spork_status spork__hands_start(spork__hands *hands, unsigned worker);
 /* Whether it has begun to take tasks; told once. */

@@ -824,7 +824,8 @@ static const spork__executor_kind local_kind = {.start = start,
 
 /* ---- opening ---- */
 
-static spork_status fill(local *l, const spork_pool_options *o, const char *name)
+static spork_status fill(local *l, const spork_pool_options *o, const char *name,
+                         const spork__chime *call)
 {
     uint32_t initializer = 0;
     l->threads = o->threads;
@@ -836,17 +837,18 @@ static spork_status fill(local *l, const spork_pool_options *o, const char *name
         if (status != SPORK_OK) return spork__fail_in(status, "the initializer");
         initializer++;
     }
-    l->hands = spork__hands_new(o, l->crew, name, initializer);
+    l->hands = spork__hands_new(o, l->crew, name, initializer, call);
     return l->hands != NULL ? SPORK_OK : spork_last_status();
 }
 
-spork__executor *spork__local_open(const spork_pool_options *options, const char *name)
+spork__executor *spork__local_open(const spork_pool_options *options, const char *name,
+                                   const spork__chime *call)
 {
     local *l = spork__alloc(sizeof *l, "a pool");
     if (l == NULL) return NULL;
     l->executor.kind = &local_kind;
     l->executor.kills = !options->threads;
-    if (fill(l, options, name) != SPORK_OK) {
+    if (fill(l, options, name, call) != SPORK_OK) {
         close_executor(&l->executor);
         return NULL;
     }

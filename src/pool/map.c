@@ -210,12 +210,20 @@ static void stop_helpers(map *m, spork_status verdict)
     spork__pool_call_keeper(pool);
 }
 
+/* The workers go on meanwhile, with what is this call's. */
+static void tell_progress(const spork_map_options *o, size_t done, size_t count)
+{
+    int before = spork__os_cancel_off();
+    o->progress(done, count, o->user);
+    spork__os_cancel_restore(before);
+}
+
 static void report(const map *m, const spork_map_options *o, size_t *told)
 {
     size_t done = m->pool->executor->kind->run_done(m->pool->executor, &m->run);
     if (o->progress == NULL || done <= *told || done >= m->run.plan.count) return; /* the last word comes at the end */
     *told = done;
-    o->progress(done, m->run.plan.count, o->user);
+    tell_progress(o, done, m->run.plan.count);
 }
 
 static void await_helpers(map *m, const spork_map_options *o, size_t *told)
@@ -339,7 +347,7 @@ static spork_status collect(const map *m, void *out, const spork_map_options *o)
         if (text == NULL && status == SPORK_BROKEN) text = m->pool->reason;
         snprintf(why, sizeof why, "%s", text != NULL ? text : spork_status_name(status));
     }
-    if (o->progress != NULL) o->progress(ended, p->count, o->user);
+    if (o->progress != NULL) tell_progress(o, ended, p->count);
     atomic_fetch_add(failed == 0 ? &m->pool->completed : &m->pool->failed, 1);
     if (failed == 0) return SPORK_OK;
     return spork__fail(first_status, "%zu of %zu items did not end well; the first is item %zu: %s", failed, p->count,

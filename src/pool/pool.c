@@ -413,7 +413,7 @@ static spork_status fill(spork_pool *pool, const spork_pool_options *o)
     spork_status status = open_handles(pool);
     spork__os_unlock(SPORK__LOCK_START);
     if (status != SPORK_OK) return status;
-    pool->executor = spork__local_open(o, pool->name);
+    pool->executor = spork__local_open(o, pool->name, &pool->call);
     if (pool->executor == NULL) return spork_last_status();
     spork__at_shutdown(end_with_the_process);
     spork__waitable_add(&spork__future_waitable);

@@ -154,7 +154,13 @@ static bool reap(server *s, int timeout_ms)
     return true;
 }
 
-/* It ends when it sees that its owner has hung up: it is reaped some day. */
+static void reap_those_put_away(void)
+{
+    for (int i = 1; i < SERVERS; i++)
+        if (servers[i].used) reap(&servers[i], 0);
+}
+
+/* It ends when it sees that its owner has hung up, and is reaped when servers are used again. */
 static void put_away(server *s)
 {
     hang_up(s);
@@ -332,6 +338,7 @@ spork_status spork__os_nursery_new(const spork__launch *launch,
     n->main = main;
     asked.nursery = n;
     lock_for(&asked);
+    reap_those_put_away();
     spork_status status = open_server(&n->server, &asked, begin_forked);
     if (status == SPORK_OK) {
         n->next = nurseries;
@@ -351,6 +358,7 @@ void spork__os_nursery_free(spork__nursery *n)
         retire(&n->server);
         if (n->server.used) destroy(&n->server); /* it relays, and has children left: they end with it */
     }
+    reap_those_put_away();
     for (spork__nursery **at = &nurseries; *at != NULL; at = &(*at)->next)
         if (*at == n) {
             *at = n->next;
@@ -394,14 +402,13 @@ static bool is_outdated(const server *s, const spork__launch *launch, const spor
 /* The present server, for what this process has now. */
 static spork_status present(const spork__launch *launch, server **found)
 {
+    reap_those_put_away();
     server *s = launch->nursery != NULL ? &launch->nursery->server : &servers[0];
     *found = s;
     if (launch->nursery != NULL) return present_nursery(launch, s);
     spork__attributes now;
     spork__attributes_now(&now);
     if (now.unknown != 0) return cannot_tell(&now);
-    for (int i = 1; i < SERVERS; i++)
-        if (servers[i].used) reap(&servers[i], 0);
     if (s->used && is_outdated(s, launch, &now)) {
         int free_place = 0;
         for (int i = 1; i < SERVERS && free_place == 0; i++)

@@ -38,7 +38,8 @@ int spork__lifeline_open(int end)
 spork_status spork__lifeline_arm(int own)
 {
     if (fcntl(own, F_SETSIG, SIGKILL) != 0 || fcntl(own, F_SETOWN, getpid()) != 0 ||
-        fcntl(own, F_SETFL, O_ASYNC | O_NONBLOCK) != 0)
+        fcntl(own, F_SETFL, O_ASYNC | O_NONBLOCK) != 0 ||
+        fcntl(own, F_SETFD, 0) != 0) /* what this process executes dies with the parent, too */
         return spork__fail_os(errno, "the lifeline cannot be armed");
     struct pollfd p = {.fd = own, .events = POLLIN};
     if (spork__sys_poll(&p, 1, 0) > 0) kill(getpid(), SIGKILL); /* it broke before it was armed */

@@ -40,6 +40,11 @@ int spork__fd_cloexec(int fd)
     return fd;
 }
 
+bool spork__is_full(int code)
+{
+    return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOSPC;
+}
+
 /* Where both ends of a pair are to be; 0 or -1 with errno. */
 static int make_private(int ends[2])
 {
@@ -93,6 +98,11 @@ spork_status spork__os_handle_copy(spork_native handle, spork_native *copy)
     *copy = fd >= 0 ? fd : SPORK__NO_HANDLE;
     return fd >= 0 ? SPORK_OK
                    : spork__fail_os(errno, "no second descriptor for descriptor %d", (int)handle);
+}
+
+void spork__os_handle_inherit(spork_native handle, bool inherit)
+{
+    fcntl((int)handle, F_SETFD, inherit ? 0 : FD_CLOEXEC);
 }
 
 int spork__fd_open(const char *path, int flags)
@@ -155,11 +165,30 @@ int spork__fd_wait(int first, int second, int timeout_ms)
 
 enum { WORTH_A_LOOK = 16 << 20, AT_ONCE = 16 << 20, NOT_DUMPED = 256 << 20, LEFT_OVER = 32 << 20 };
 
+#if SPORK_HAVE_MEMFD_CREATE
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u /* Linux 6.3, which may refuse those that could be executed */
+#endif
+
+static int memory_fd(void)
+{
+    static atomic_bool unknown; /* the flag, to this kernel */
+    if (!atomic_load_explicit(&unknown, memory_order_relaxed)) {
+        int fd =
+            SPORK__SYS(memfd_create("spork", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
+        if (fd >= 0 || errno != EINVAL) return fd;
+        atomic_store_explicit(&unknown, true, memory_order_relaxed);
+    }
+    return SPORK__SYS(memfd_create("spork", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+}
+#endif
+
 static int anonymous_fd(void)
 {
 #if SPORK_HAVE_MEMFD_CREATE
-    int fd = SPORK__SYS(memfd_create("spork", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (fd >= 0 || errno != ENOSYS) return spork__fd_private(fd);
+    int fd = memory_fd();
+    if (fd >= 0 || spork__is_full(errno)) return spork__fd_private(fd);
+        /* It is not there, or is forbidden, which filters of containers tell by EPERM. */
 #endif
     char name[64]; /* exists for the moment between two calls; a kill in between leaves an empty object */
     for (int attempt = 0; attempt < 100; attempt++) {
@@ -188,7 +217,8 @@ static int reserve(int fd, size_t offset, size_t size, bool *can)
             code = SPORK__SYS_CODE(
                 spork__sys_posix_fallocate(fd, (off_t)(offset + done), (off_t)piece));
         while (code == EINTR);
-        *can = code != EOPNOTSUPP && code != EINVAL;
+        *can =
+            code == 0 || (code != EOPNOTSUPP && code != EINVAL && code != ENOSYS && code != EPERM);
     }
 #else
     (void)fd, (void)offset, (void)size;

@@ -29,6 +29,8 @@
 /* The same descriptor at a number of at least `floor`; -1 with errno: none there, and it stays where it is. */
 int spork__fd_raise(int fd, int floor);
 int spork__fd_private(int fd);                              /* takes over a new descriptor; -1 stays -1 */
+/* Whether an error tells of too little of something; else a call may be missing, or be forbidden. */
+bool spork__is_full(int code);
 int spork__fd_cloexec(int fd);                              /* makes it so, returns it */
 int spork__fd_open(const char *path, int flags);            /* -1 with errno; a new file is this user's alone */
 int spork__fd_pipe(int ends[2]);                            /* 0 or -1 with errno */
@@ -134,7 +136,7 @@ spork_status spork__check_passed(const spork__launch *launch);
 const char *spork__program_file(void);
 /* A descriptor that must stay open in children until they execute; -1. */
 int spork__program_fd(void);
-bool spork__program_raise(int floor);
+void spork__program_moved(int fd);
 const char *spork__program_argv0(void);
 
 /* ---- what a child has from its parent (attributes.c) ---- */

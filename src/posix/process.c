@@ -138,11 +138,27 @@ static void close_others(const int64_t *keep, size_t count)
 
 /* ---- a child's first steps ---- */
 
+static uint32_t ignored; /* of the signals up to 31, a bit each */
+
+void spork__os_note_ignored(void)
+{
+    for (int number = 1; number < 32; number++) {
+        struct sigaction now;
+        if (number != SIGCHLD && sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+            ignored |= 1u << number;
+    }
+}
+
+uint32_t spork__os_ignored(void) { return ignored; }
+
 void spork__signals_default(void)
 {
-    struct sigaction standard = {.sa_handler = SIG_DFL};
     sigset_t none;
-    for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL); /* those that cannot be refuse */
+    for (int number = 1; number < NSIG; number++) {
+        bool stays = number < 32 && ignored & 1u << number;
+        struct sigaction action = {.sa_handler = stays ? SIG_IGN : SIG_DFL};
+        sigaction(number, &action, NULL); /* those that cannot be refuse */
+    }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL); /* last: a pending signal now meets the default */
 }
@@ -151,6 +167,7 @@ spork_status spork__os_adopt(const spork__adopt *adopt)
 {
     spork_status status = SPORK_OK;
     if (adopt->close_others) close_others(adopt->keep, adopt->keep_count);
+    if (adopt->ignored != 0) ignored = adopt->ignored;
     if (adopt->lifeline != SPORK__NO_HANDLE) status = spork__os_lifeline_tie(adopt->lifeline);
     if (status == SPORK_OK) status = set_limits(&adopt->limits);
     if (adopt->reset_signals) spork__signals_default();

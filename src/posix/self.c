@@ -35,12 +35,9 @@ static void remember_descriptor(int fd)
     if (fd >= 0) snprintf(program.file, sizeof program.file, "/proc/self/fd/%d", fd);
 }
 
-bool spork__program_raise(int floor)
+void spork__program_moved(int fd)
 {
-    int above = program.fd < 0 ? -1 : spork__fd_raise(program.fd, floor);
-    if (program.fd >= 0 && above < 0) return false;
-    remember_descriptor(above);
-    return true;
+    if (fd != program.fd) remember_descriptor(fd);
 }
 
 spork_status spork__os_remember_program(const char *argv0)
@@ -126,6 +123,24 @@ void spork__os_exit_hooks(bool forked)
     (void)forked;
 #endif
 }
+
+#if SPORK_HAVE_ON_EXIT
+static void (*at_exit)(int code);
+
+static void call_at_exit(int code, void *unused)
+{
+    (void)unused;
+    at_exit(code);
+}
+
+void spork__os_on_exit(void (*fn)(int code))
+{
+    at_exit = fn;
+    on_exit(call_at_exit, NULL);
+}
+#else
+void spork__os_on_exit(void (*fn)(int code)) { (void)fn; }
+#endif
 
 /* ---- errors ---- */
 

@@ -143,19 +143,39 @@ static bool receive(job *j)
     return j->inline_bytes != NULL && spork__socket_receive(self.socket, j->inline_bytes, r->size, NULL, &none) == 1;
 }
 
-static bool raise_to(int *fd, int floor) { return *fd < 0 || (*fd = spork__fd_raise(*fd, floor)) >= 0; }
+static bool is_wanted(const job *j, int number)
+{
+    for (int i = 0; i < j->request.number_count; i++)
+        if (j->numbers[i] == number) return true;
+    return false;
+}
 
-/* All that is open here, above the numbers that were asked for: those may be anything that was free in the owner. */
+/* To a number that is free and that nobody has asked for. */
+static bool step_aside(const job *j, int *fd)
+{
+    int to = 3;
+    if (*fd < 0 || !is_wanted(j, *fd)) return true;
+    for (;; to++) {
+        while (is_wanted(j, to)) to++;
+        if ((to = SPORK__SYS(fcntl(*fd, F_DUPFD_CLOEXEC, to))) < 0) return false;
+        if (!is_wanted(j, to)) break;
+        spork__sys_close(to);
+    }
+    spork__sys_close(*fd);
+    *fd = to;
+    return true;
+}
+
+/* The numbers that were asked for may be anything that was free in the owner: what is open here
+ * leaves them. */
 static bool make_room(job *j, const spork__served *served)
 {
-    int floor = 3, tree = (int)*served->tree;
-    for (int i = 0; i < j->request.number_count; i++)
-        if (j->numbers[i] >= floor) floor = (int)j->numbers[i] + 1;
-    if (floor == 3) return true;
-    bool fits = raise_to(&self.next_lifeline, floor) && raise_to(&spork__relay_pipe, floor) && raise_to(&tree, floor) &&
-                spork__program_raise(floor);
+    int tree = (int)*served->tree, program = spork__program_fd();
+    bool fits = step_aside(j, &self.next_lifeline) && step_aside(j, &spork__relay_pipe) &&
+                step_aside(j, &tree) && step_aside(j, &program);
     *served->tree = tree;
-    for (size_t i = 0; fits && i < j->fd_count; i++) fits = raise_to(&j->fds[i], floor);
+    spork__program_moved(program);
+    for (size_t i = 0; fits && i < j->fd_count; i++) fits = step_aside(j, &j->fds[i]);
     return fits;
 }
 

@@ -84,6 +84,8 @@ static int set_attributes(posix_spawnattr_t *attributes)
 #endif
     sigemptyset(&none);
     sigfillset(&all);
+    for (int number = 1; number < 32; number++) /* those stay ignored all the time */
+        if (spork__os_ignored() & 1u << number) sigdelset(&all, number);
     int code = posix_spawnattr_setsigmask(attributes, &none);
     if (code == 0) code = posix_spawnattr_setsigdefault(attributes, &all);
     return code != 0 ? code : posix_spawnattr_setflags(attributes, flags);

@@ -51,9 +51,14 @@ void spork__os_drop_unwritten(void)
 #if SPORK_HAVE___FPURGE
     if (__fpending(stdout) > 0) __fpurge(stdout);
     if (__fpending(stderr) > 0) __fpurge(stderr);
+#if !SPORK_HAVE_ON_EXIT
+    __fpurge(
+        stdin); /* exit() would take back what the parent has read of the file that both have */
+#endif
 #elif SPORK_HAVE_FPURGE
     fpurge(stdout);
     fpurge(stderr);
+    fpurge(stdin);
 #endif
 }
 

@@ -28,10 +28,11 @@ static void show_name(const char *name)
 #endif
 }
 
-static void cut_short(void *work)
+static void cut_short(void *at)
 {
-    const spork__thread_work *w = work;
-    if (w->cut_short != NULL) w->cut_short(w->user);
+    const beginning *b = at;
+    if (b->work.cut_short != NULL) b->work.cut_short(b->work.user);
+    if (b->own) atomic_fetch_sub(&spork__own_threads, 1);
 }
 
 static void *begin(void *at)
@@ -39,7 +40,7 @@ static void *begin(void *at)
     beginning b = *(beginning *)at;
     spork__free(at);
     show_name(b.name);
-    pthread_cleanup_push(cut_short, &b.work);
+    pthread_cleanup_push(cut_short, &b);
     b.work.fn(b.work.user);
     pthread_cleanup_pop(0);
     if (b.own) atomic_fetch_sub(&spork__own_threads, 1);

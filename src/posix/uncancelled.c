@@ -112,11 +112,13 @@ size_t spork__sys_fwrite(const void *data, size_t size, size_t count, FILE *file
     UNCANCELLED(size_t, fwrite(data, size, count, file));
 }
 
-#ifndef __APPLE__
+#ifndef F_SETNOSIGPIPE
 int spork__sys_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *time)
 {
     UNCANCELLED(int, sigtimedwait(set, info, time));
 }
+#endif
+#if SPORK_HAVE_POSIX_FALLOCATE
 int spork__sys_posix_fallocate(int fd, off_t begin, off_t size)
 {
     UNCANCELLED(int, posix_fallocate(fd, begin, size));

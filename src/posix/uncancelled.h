@@ -47,8 +47,10 @@ size_t spork__sys_fwrite(const void *data, size_t size, size_t count, FILE *file
 /* These two may be points: cancel.c. */
 int spork__sys_poll(struct pollfd *fds, nfds_t count, int ms);
 int spork__sys_nanosleep(const struct timespec *time, struct timespec *left);
-#ifndef __APPLE__
+#ifndef F_SETNOSIGPIPE
 int spork__sys_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *time);
+#endif
+#if SPORK_HAVE_POSIX_FALLOCATE
 int spork__sys_posix_fallocate(int fd, off_t begin, off_t size);
 #endif
 #ifdef __linux__

@@ -16,15 +16,17 @@ spork_status spork__os_chime_new(spork__chime *chime)
     *chime = (spork__chime){SPORK__NO_HANDLE, SPORK__NO_HANDLE};
 #if SPORK_HAVE_EVENTFD
     int fd = spork__fd_private(SPORK__SYS(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
-    if (fd < 0) return spork__fail_os(errno, "no descriptor to wait on");
-    chime->wait = chime->ring = fd;
-#else
+    if (fd >= 0) {
+        chime->wait = chime->ring = fd;
+        return SPORK_OK;
+    }
+    if (spork__is_full(errno)) return spork__fail_os(errno, "no descriptor to wait on");
+#endif
     int ends[2];
     if (spork__fd_pipe(ends) != 0) return spork__fail_os(errno, "no pipe to wait on");
     for (int i = 0; i < 2; i++) fcntl(ends[i], F_SETFL, O_NONBLOCK);
     chime->wait = ends[0];
     chime->ring = ends[1];
-#endif
     return SPORK_OK;
 }
 
@@ -75,8 +77,8 @@ void spork__os_wait_any(spork__wait_handle *handles, size_t count, int ms)
     int n;
     pthread_cleanup_push(forget, all != few ? all : NULL);
     n = SPORK__SYS(spork__sys_poll(all, (nfds_t)count, ms));
-    pthread_cleanup_pop(0);
     if (n < 0 && errno != EINTR) spork__os_sleep(1);
+    pthread_cleanup_pop(0);
     for (size_t i = 0; i < count && n > 0; i++) handles[i].fired = all[i].revents != 0;
     if (all != few) spork__free(all);
 }

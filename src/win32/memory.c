@@ -11,6 +11,12 @@ void spork__os_handle_close(spork_native handle)
     if (handle != SPORK__NO_HANDLE) CloseHandle(spork__handle(handle));
 }
 
+void spork__os_handle_inherit(spork_native handle, bool inherit)
+{
+    SetHandleInformation(spork__handle(handle), HANDLE_FLAG_INHERIT,
+                         inherit ? HANDLE_FLAG_INHERIT : 0);
+}
+
 spork_status spork__os_handle_copy(spork_native handle, spork_native *copy)
 {
     HANDLE made = NULL, self = GetCurrentProcess();

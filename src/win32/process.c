@@ -22,12 +22,13 @@ spork_status spork__os_check_limits(const spork__limits *limits)
                        "max_memory, max_cpu_ms: this system does not enforce the limits of job objects");
 }
 
-/* Handles came by an explicit list, signals and limits do not travel: what is left is that nothing is inherited further. */
+/* Handles came by an explicit list, signals and limits do not travel. */
+void spork__os_note_ignored(void) {}
+uint32_t spork__os_ignored(void) { return 0; }
+
 spork_status spork__os_adopt(const spork__adopt *adopt)
 {
-    for (size_t i = 0; i < adopt->keep_count; i++)
-        if (adopt->keep[i] != SPORK__NO_HANDLE)
-            SetHandleInformation(spork__handle((spork_native)adopt->keep[i]), HANDLE_FLAG_INHERIT, 0);
+    (void)adopt;
     return SPORK_OK;
 }
 

@@ -75,6 +75,7 @@ void spork__os_kill_self(void)
 
 void spork__os_stop_self(void) { SuspendThread(GetCurrentThread()); }
 
+void spork__os_on_exit(void (*fn)(int code)) { (void)fn; } /* nothing is forked here */
 void spork__os_exit_hooks(bool forked) { (void)forked; }
 
 /* ---- errors ---- */

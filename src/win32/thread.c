@@ -22,14 +22,27 @@ static void show_name(const wchar_t *name)
     if (call.any != NULL) call.typed(GetCurrentThread(), name);
 }
 
+static volatile bool freeing; /* then the system calls for each value, and no thread ends */
+
 /* What ExitThread leaves to be called: a value of the thread's, which is NULL when its function has
  * returned. */
 static DWORD unfinished = FLS_OUT_OF_INDEXES;
 static INIT_ONCE unfinished_once = INIT_ONCE_STATIC_INIT;
 
+/* At the end of the process the other threads are gone already, and what they held they hold for
+ * ever. */
+static bool process_ends(void)
+{
+    union {
+        FARPROC any;
+        BOOLEAN(NTAPI *typed)(void);
+    } ask = {GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "RtlDllShutdownInProgress")};
+    return ask.any != NULL && ask.typed();
+}
+
 static void WINAPI cut_short(void *value)
 {
-    const spork__thread_work *work = value;
+    const spork__thread_work *work = freeing || process_ends() ? NULL : value;
     if (work != NULL && work->cut_short != NULL) work->cut_short(work->user);
 }
 
@@ -83,7 +96,6 @@ void spork__os_thread_detach(spork__os_thread *thread) { CloseHandle((HANDLE)thr
 static DWORD key = FLS_OUT_OF_INDEXES;
 static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
 static void (*_Atomic at_end)(uintptr_t value);
-static volatile bool freeing; /* then the system calls `end`, for each value, and no thread ends */
 
 static void WINAPI end(void *value)
 {
@@ -107,9 +119,8 @@ void spork__os_at_thread_end(void (*fn)(uintptr_t value), uintptr_t value)
 
 void spork__os_forget_thread_ends(void)
 {
-    if (key != FLS_OUT_OF_INDEXES) {
-        freeing = true;
-        FlsFree(key);
-    }
-    key = FLS_OUT_OF_INDEXES;
+    freeing = true;
+    if (key != FLS_OUT_OF_INDEXES) FlsFree(key);
+    if (unfinished != FLS_OUT_OF_INDEXES) FlsFree(unfinished);
+    key = unfinished = FLS_OUT_OF_INDEXES;
 }

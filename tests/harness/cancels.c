@@ -1,5 +1,7 @@
 #include "cancels.h"
 
+#include <string.h>
+
 #ifdef _WIN32
 #include <windows.h>
 
@@ -18,6 +20,11 @@ bool cancels_join(cancels_thread *thread, int *result)
 void cancels_cancel_self(void) {}
 void cancels_test(void) {}
 void cancels_disable(void) {}
+spork_status cancels_wait_for_condition(spork_condition *condition, spork_status *released)
+{
+    (void)condition, (void)released;
+    return SPORK_UNSUPPORTED;
+}
 void cancels_exit(void) { ExitThread(0); }
 
 #else
@@ -64,6 +71,28 @@ bool cancels_join(cancels_thread *thread, int *result)
 void cancels_cancel_self(void) { pthread_cancel(pthread_self()); }
 void cancels_test(void) { pthread_testcancel(); }
 void cancels_disable(void) { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); }
+typedef struct holding {
+    spork_condition *condition;
+    spork_status *released;
+} holding;
+
+static void release(void *at)
+{
+    holding *h = at;
+    *h->released = spork_condition_release(h->condition);
+}
+
+spork_status cancels_wait_for_condition(spork_condition *condition, spork_status *released)
+{
+    holding h = {condition, released};
+    spork_status status = spork_condition_acquire(condition, harness_patience_ms());
+    if (status != SPORK_OK) return status;
+    pthread_cleanup_push(release, &h);
+    status = spork_condition_wait(condition, SPORK_FOREVER);
+    pthread_cleanup_pop(1);
+    return status;
+}
+
 void cancels_exit(void) { pthread_exit(NULL); }
 
 #endif
@@ -80,6 +109,20 @@ int cancels_wait_target(const spork_args *args)
     (void)args;
     cancels_cancel_self();
     spork_sleep(harness_patience_ms());
+    return 1;
+}
+
+int cancels_exit_with_memory(const spork_args *args, spork_task *task)
+{
+    enum { SIZE = 16 << 20 };
+    (void)args;
+    for (int i = 0; i < 2; i++) {
+        void *memory = spork_task_alloc(task, SIZE);
+        if (memory == NULL) return 1;
+        memset(memory, 1, SIZE);
+        if (i == 0) spork_return(task, spork_bytes_of(memory, SIZE));
+    }
+    cancels_exit();
     return 1;
 }
 

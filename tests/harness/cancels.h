@@ -23,12 +23,18 @@ void cancels_cancel_self(void);
 void cancels_test(void);
 void cancels_disable(void);
 
+/* Waits for ever with its lock held, and releases that in a cleanup handler; *released: what that
+ * gave. */
+spork_status cancels_wait_for_condition(spork_condition *condition, spork_status *released);
+
 /* Ends the calling thread, whoever called this. */
 void cancels_exit(void);
 /* Targets of threads and tasks. They should not return. */
 int cancels_exit_target(const spork_args *args);             /* … */
 int cancels_wait_target(const spork_args *args);             /* …: cancels itself, and sleeps */
 int cancels_exit_task(const spork_args *args, spork_task *); /* … */
+int cancels_exit_with_memory(const spork_args *args,
+                             spork_task *task); /* …: has 16 MiB, for its result, too */
 
 #ifdef __cplusplus
 }

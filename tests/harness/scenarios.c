@@ -14,6 +14,7 @@
 #include "pools.h"
 #include "security.h"
 #include "shms.h"
+#include "surroundings.h"
 #include "targets.h"
 #include "threads.h"
 
@@ -293,6 +294,11 @@ static const scenario scenarios[] = {
     {"shm-act", shms_scenario_act},
     {"shm-small", shms_scenario_small},
     {"shm-limit", shms_scenario_limit},
+    {"surroundings-ignored", surroundings_scenario_ignored},
+    {"surroundings-exit", surroundings_scenario_exit},
+    {"surroundings-exec", surroundings_scenario_exec},
+    {"surroundings-deny", surroundings_scenario_deny},
+    {"surroundings-list", surroundings_scenario_list},
     {"thread-end", threads_scenario_end},
 };
 

@@ -1,0 +1,315 @@
+#ifndef _WIN32
+#define _GNU_SOURCE
+#endif
+#include "surroundings.h"
+
+#ifdef _WIN32
+
+int surroundings_scenario_ignored(const char *argument) { return argument == NULL; }
+int surroundings_scenario_exit(const char *how) { return how == NULL; }
+int surroundings_scenario_exec(const char *argument) { return argument == NULL; }
+int surroundings_scenario_deny(const char *argument) { return argument == NULL; }
+int surroundings_scenario_list(const char *number) { return number == NULL; }
+int surroundings_read_after_exec(const spork_args *args) { return args == NULL; }
+int surroundings_list_after_exec(const spork_args *args) { return args == NULL; }
+int surroundings_write(const spork_args *args) { return args == NULL; }
+
+#else
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int run(spork_target target, spork_args args)
+{
+    spork_process *p = spork_process_new(target, args);
+    SPORK_MUST(spork_process_start(p));
+    SPORK_MUST(spork_process_join(p, harness_patience_ms()));
+    int code = spork_process_exitcode(p);
+    spork_process_free(p);
+    return code;
+}
+
+/* ---- signals ---- */
+
+static void handler(int number) { (void)number; }
+
+static bool is_ignored(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+/* depth. */
+static int find_ignored(const spork_args *args)
+{
+    int depth;
+    if (spork_unpack(args, &depth) != SPORK_OK) return 1;
+    for (int number = 1; number < 32; number++) {
+        bool should = number == SIGHUP || number == SIGINT || number == SIGQUIT;
+        if (is_ignored(number) == should) continue;
+        fprintf(stderr, "at depth %d signal %d is%s ignored\n", depth, number,
+                should ? " not" : "");
+        return 2;
+    }
+    return depth == 0 ? 0 : run(find_ignored, spork_pack(depth - 1));
+}
+
+int surroundings_scenario_ignored(const char *argument)
+{
+    (void)argument;
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    SPORK_MUST(spork_init(0, NULL));
+    signal(SIGHUP, handler);
+    signal(SIGUSR1, SIG_IGN); /* its own affair */
+    return run(find_ignored, spork_pack(1));
+}
+
+/* ---- ends ---- */
+
+static int end_by_exit(const spork_args *args)
+{
+    (void)args;
+    exit(3);
+}
+
+static int end_by_must(const spork_args *args)
+{
+    const char *text;
+    SPORK_MUST(spork_unpack(args, &text)); /* an int was packed */
+    return 0;
+}
+
+static void say_handler(void) { printf("handler\n"); }
+
+static int next_line(void)
+{
+    char line[64];
+    return fgets(line, sizeof line, stdin) != NULL ? atoi(line) : -1;
+}
+
+int surroundings_scenario_exit(const char *how)
+{
+    enum { LINES = 5000 };
+    bool must = strcmp(how, "must") == 0;
+    char input[] = "/tmp/spork-test-XXXXXX", output[] = "/tmp/spork-test-XXXXXX";
+    int in = mkstemp(input), out = mkstemp(output), seen = 0;
+    FILE *list = fdopen(out, "r+");
+    for (int i = 1; i <= LINES; i++) dprintf(in, "%d\n", i);
+    SPORK_MUST(spork_init(0, NULL));
+    atexit(say_handler);
+    if (list == NULL || freopen(input, "r", stdin) == NULL) return 2;
+    fprintf(list, "once\n");
+    for (int expected = 1; expected <= LINES; expected++) {
+        if (next_line() != expected) break;
+        seen++;
+        if (expected % 1000 == 1 &&
+            run(must ? end_by_must : end_by_exit, spork_pack(1)) != (must ? 70 : 3))
+            return 3;
+    }
+    fflush(list);
+    long written = (long)lseek(out, 0, SEEK_END);
+    unlink(input);
+    unlink(output);
+    printf("%d lines read, %ld bytes written\n", seen, written);
+    return seen == LINES && written == 5 ? 0 : 1;
+}
+
+/* ---- exec ---- */
+
+static int shell(const char *format, int number)
+{
+    char command[200];
+    snprintf(command, sizeof command, format, number, number);
+    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    return 127;
+}
+
+int surroundings_read_after_exec(const spork_args *args)
+{
+    int number;
+    if (spork_unpack(args, &number) != SPORK_OK) return 1;
+    return shell("read x <&%d && [ \"$x\" = hello ]", number);
+}
+
+int surroundings_list_after_exec(const spork_args *args)
+{
+    int number;
+    if (spork_unpack(args, &number) != SPORK_OK) return 1;
+    char text[16];
+    snprintf(text, sizeof text, "%d", number);
+    execl(harness_self(), harness_self(), "--scenario", "surroundings-list", text, (char *)NULL);
+    return 127;
+}
+
+int surroundings_scenario_list(const char *number)
+{
+    int list[1000], all = harness_descriptors(list, 1000), to = atoi(number), count = 0;
+    for (int i = 0; i < all && i < 1000; i++) count += list[i] > 2 && list[i] != to;
+    dprintf(to, "%d", count);
+    return 0;
+}
+
+int surroundings_write(const spork_args *args)
+{
+    int number;
+    return spork_unpack(args, &number) != SPORK_OK || write(number, "x", 1) != 1;
+}
+
+static int become_another(const spork_args *args)
+{
+    (void)args;
+    printf("%d\n", (int)getpid());
+    fflush(stdout);
+    execl("/bin/sleep", "sleep", "1000000", (char *)NULL);
+    return 127;
+}
+
+int surroundings_scenario_exec(const char *argument)
+{
+    (void)argument;
+    SPORK_MUST(spork_init(0, NULL));
+    return run(become_another, SPORK_NO_ARGS);
+}
+
+/* ---- system calls that are refused ---- */
+
+#if defined(__linux__)
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+static const struct {
+    const char *name;
+    unsigned number;
+} calls[] = {
+#ifdef SYS_memfd_create
+    {"memfd_create", SYS_memfd_create},
+#endif
+#ifdef SYS_pidfd_open
+    {"pidfd_open", SYS_pidfd_open},
+#endif
+#ifdef SYS_clone3
+    {"clone3", SYS_clone3},
+#endif
+#ifdef SYS_eventfd2
+    {"eventfd2", SYS_eventfd2},
+#endif
+#ifdef SYS_fallocate
+    {"fallocate", SYS_fallocate},
+#endif
+#ifdef SYS_pwritev2
+    {"pwritev2", SYS_pwritev2},
+#endif
+#ifdef SYS_madvise
+    {"madvise", SYS_madvise},
+#endif
+#ifdef SYS_close_range
+    {"close_range", SYS_close_range},
+#endif
+};
+
+static bool refuse(unsigned number, unsigned error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error & SECCOMP_RET_DATA)),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static bool refuse_named(const char *argument)
+{
+    char name[32];
+    unsigned error;
+    if (sscanf(argument, "%31s %u", name, &error) != 2) return false;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (strcmp(calls[i].name, name) == 0) return refuse(calls[i].number, error);
+    return false;
+}
+#else
+static bool refuse_named(const char *argument) { return argument == NULL; }
+#endif
+
+/* queue, connection: says the same in both ways. */
+static int say_twice(const spork_args *args)
+{
+    spork_queue *queue;
+    spork_connection *connection;
+    SPORK_MUST(spork_unpack(args, &queue, &connection));
+    SPORK_MUST(spork_queue_put(queue, spork_pack("text", 41), harness_patience_ms()));
+    SPORK_MUST(spork_connection_send(connection, spork_pack("text", 41), harness_patience_ms()));
+    return 7;
+}
+
+static bool is_right(spork_args *message)
+{
+    const char *text;
+    int number;
+    bool right = spork_unpack(message, &text, &number) == SPORK_OK && strcmp(text, "text") == 0 &&
+                 number == 41;
+    spork_args_free(message);
+    return right;
+}
+
+static int sleep_for_ever(const spork_args *args)
+{
+    (void)args;
+    spork_sleep(SPORK_FOREVER);
+    return 0;
+}
+
+static bool kills(void)
+{
+    spork_process *p = spork_process_new(sleep_for_ever, SPORK_NO_ARGS);
+    SPORK_MUST(spork_process_start(p));
+    SPORK_MUST(spork_process_kill(p));
+    SPORK_MUST(spork_process_join(p, harness_patience_ms()));
+    bool killed = spork_process_exitcode(p) == -SIGKILL;
+    spork_process_free(p);
+    return killed;
+}
+
+/* Waiting by a handle, and by the queue itself. */
+static bool both_come(spork_queue *queue, spork_connection *reader)
+{
+    spork_wait_item items[] = {spork_on(queue)};
+    spork_args *message = NULL;
+    SPORK_MUST(spork_wait(items, 1, harness_patience_ms()));
+    SPORK_MUST(spork_queue_get(queue, &message, harness_patience_ms()));
+    if (!is_right(message)) return false;
+    SPORK_MUST(spork_connection_recv(reader, &message, harness_patience_ms()));
+    return is_right(message);
+}
+
+int surroundings_scenario_deny(const char *argument)
+{
+    spork_connection *reader, *writer;
+    SPORK_MUST(spork_init(0, NULL));
+    if (!refuse_named(argument)) return 77;
+    spork_queue *queue = spork_queue_new(0, 64 << 20);
+    SPORK_MUST(spork_pipe(&reader, &writer));
+    spork_process *p = spork_process_new(say_twice, spork_pack(queue, spork_move(writer)));
+    SPORK_MUST(spork_process_start(p));
+    if (!both_come(queue, reader)) return 1;
+    SPORK_MUST(spork_process_join(p, harness_patience_ms()));
+    if (spork_process_exitcode(p) != 7) return 2;
+    spork_process_free(p);
+    spork_queue_free(queue);
+    spork_connection_free(reader);
+    return kills() ? 0 : 3;
+}
+
+#endif
