@@ -3,6 +3,7 @@
  * and a stream that another thread is blocked in would block us), then _exit. */
 #include "child.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -66,8 +67,18 @@ static void tell_return(int code)
         spork__log(SPORK_LOG_INFO, "the target returned %d", code);
 }
 
+static void exit_was_called(int code);
+
+/* A second call, of exit() in what is done at the end or in another thread, ends the process at
+ * once. */
 static void end(int code)
 {
+    static atomic_flag begun = ATOMIC_FLAG_INIT;
+    if (child.forked) spork__os_on_exit(exit_was_called); /* anew: it is called once */
+    if (atomic_flag_test_and_set(&begun)) {
+        spork__os_flush();
+        spork__os_exit(code & 0xFF);
+    }
     spork_shutdown();
     for (ending *e; (e = next_ending()) != NULL; spork__free(e)) e->fn(e->user); /* one may give another */
     spork__os_flush();

@@ -538,6 +538,8 @@ spork_status spork__process_become(const spork__startup *startup)
 
 /* ---- the end ---- */
 
+enum { DAEMON_MS = 2000, STEP_MS = 100 };
+
 void spork__processes_terminate_daemons(void)
 {
     int self = spork__os_getpid();
@@ -546,6 +548,24 @@ void spork__processes_terminate_daemons(void)
         if (p->daemon && p->state == SPORK__PROCESS_RUNNING && p->owner == self)
             spork__os_signal(&p->child, SPORK__TERMINATE);
     spork__os_unlock(SPORK__LOCK_CHILDREN);
+}
+
+/* One of those that were asked to end, and did not. */
+static bool kill_a_daemon(char *name, size_t size)
+{
+    int self = spork__os_getpid();
+    spork__os_lock(SPORK__LOCK_CHILDREN);
+    spork_process *p = all.first;
+    while (p != NULL && (!p->daemon || p->killed_at_end || p->owner != self ||
+                         p->state != SPORK__PROCESS_RUNNING || look(p)))
+        p = p->next;
+    if (p != NULL) {
+        p->killed_at_end = true;
+        snprintf(name, size, "%s", p->name);
+        spork__os_signal(&p->child, SPORK__KILL);
+    }
+    spork__os_unlock(SPORK__LOCK_CHILDREN);
+    return p != NULL;
 }
 
 /* One that is left: what to wait on, and its name; false: there is none. What has ended is reaped. Most children have none and get here. */
@@ -573,7 +593,15 @@ void spork__processes_join_all(spork__last_wait *wait)
 {
     char name[256];
     spork__child child;
+    uint64_t begin = spork__os_now();
     while (any_left(&child, name, sizeof name)) {
+        bool late = spork__os_now() - begin >= DAEMON_MS * UINT64_C(1000000);
+        if (late && kill_a_daemon(name, sizeof name)) {
+            spork__log(SPORK_LOG_WARNING, "%s, a daemon, did not end when it was asked to: killed",
+                       name);
+            spork__os_wait(&child, STEP_MS);
+            continue;
+        }
         int ms = spork__last_wait_ms(wait, name, child.pid);
         if (ms == 0) return;
         /* The object could be freed by another thread meanwhile, but its end is then seen in at most this time. */

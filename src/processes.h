@@ -28,6 +28,7 @@ struct spork_process {
     spork__process_state state;
     bool freed; /* the user let go; the list still holds it, to reap */
     bool daemon, outlive_parent;
+    bool killed_at_end;
     bool hidden;               /* not among spork_active_children: it is Spork's own */
     spork_start_method method; /* SPORK_DEFAULT: asked at start */
     spork__nursery *nursery;   /* of SPORK_FORKSERVER: its server; NULL: the program's */

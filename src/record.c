@@ -30,7 +30,7 @@ typedef struct record {
 } record;
 
 static const char magic[8] = "SPORKBT";
-enum { LAYOUT = 1, BYTE_ORDER_MARK = 0x01020304 };
+enum { LAYOUT = 2, BYTE_ORDER_MARK = 0x01020304 };
 
 /* ---- writing ---- */
 

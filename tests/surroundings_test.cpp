@@ -3,6 +3,7 @@
 // Runs once under each start method.
 #include "harness/surroundings.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -115,10 +116,13 @@ TEST(Surroundings, APassedDescriptorMayHaveTheHighestNumberThereIs)
     struct rlimit before, lower;
     ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
     lower = before;
-    lower.rlim_cur = 256;
+    lower.rlim_cur = std::min<rlim_t>(256, before.rlim_max);
     ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &lower));
-    int highest = fcntl(ends.write, F_DUPFD_CLOEXEC, 255);
-    EXPECT_EQ(255, highest);
+    int highest = fcntl(ends.write, F_DUPFD_CLOEXEC, static_cast<int>(lower.rlim_cur) - 1);
+    if (highest < 0) {
+        setrlimit(RLIMIT_NOFILE, &before);
+        GTEST_SKIP() << "somebody has the highest number already";
+    }
     EXPECT_EQ(0, run_with(surroundings_write, highest));
     close(highest);
     setrlimit(RLIMIT_NOFILE, &before);
@@ -133,7 +137,7 @@ TEST(Surroundings, PassedDescriptorsMayHaveAnyNumbersOfASmallRange)
     for (int number = 3; number < 60; number++)
         if (fcntl(number, F_GETFD) < 0 && dup2(ends.write, number) == number)
             passed.push_back(number);
-    ASSERT_FALSE(passed.empty());
+    if (passed.empty()) GTEST_SKIP() << "all these numbers are taken";
     for (spork_native number : passed) {
         spork_process_options o =
             options_for(surroundings_write, spork_pack(static_cast<int>(number)));
@@ -174,6 +178,11 @@ TEST(Surroundings, SignalsThatWereIgnoredAtTheBeginningAreSoInChildren)
     output_of("surroundings-ignored", "");
 }
 
+TEST(Surroundings, ADaemonThatDoesNotEndWhenItIsAskedToIsKilled)
+{
+    output_of("surroundings-daemon", "");
+}
+
 #if SPORK_HAVE_ON_EXIT
 TEST(Surroundings, AChildThatCallsExitLeavesItsParentsStreamsAndHandlersAlone)
 {
@@ -181,6 +190,8 @@ TEST(Surroundings, AChildThatCallsExitLeavesItsParentsStreamsAndHandlersAlone)
               output_of("surroundings-exit", "exit"));
     EXPECT_EQ("5000 lines read, 5 bytes written\nhandler\n",
               output_of("surroundings-exit", "must"));
+    EXPECT_EQ("5000 lines read, 5 bytes written\nhandler\n",
+              output_of("surroundings-exit", "twice"));
 }
 #endif
 

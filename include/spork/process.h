@@ -90,7 +90,7 @@ typedef struct spork_process_options {
     spork_args args;           /**< its values */
     const char *name;          /**< NULL: Process-N, from 1; a child's children are Process-1:1, Process-1:2 … */
     spork_start_method method; /**< SPORK_DEFAULT: the program's */
-    bool daemon;               /**< terminated, not joined, when its parent ends */
+    bool daemon;               /**< terminated, and killed after 2 s, not joined, when its parent ends */
     bool outlive_parent;       /**< lives on when its parent dies; still joined at a normal end, unless freed before */
 
     /** The class with its own run: `self`, a struct of `self_size` bytes, is copied to the child and handed to `run`.

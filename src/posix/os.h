@@ -105,13 +105,18 @@ spork_status spork__relay_wait(const spork__child *child, int timeout_ms);
 spork_status spork__relay_reap(spork__child *child, spork__end *end);
 spork_status spork__relay_signal(spork__child *child, int number);
 
+/* ---- stdio.c ---- */
+/* In a forked child: what the parent has read, and not yet used. */
+void spork__stdin_drop(void);
+
 /* ---- lock.c ---- */
 /* Whether this thread has one of the library's. */
 bool spork__os_holds_a_lock(void);
 
 /* ---- forks (fork.c) ---- */
-/* Default dispositions, empty mask. */
+/* Default dispositions, but for what was ignored when the program began; empty mask. */
 void spork__signals_default(void);
+void spork__signal_default(int number); /* of that one */
 /* Threads of Spork in this process: not counted as the program's. */
 extern _Atomic int spork__own_threads;
 

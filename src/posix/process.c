@@ -140,25 +140,32 @@ static void close_others(const int64_t *keep, size_t count)
 
 static uint32_t ignored; /* of the signals up to 31, a bit each */
 
+/* Those that a shell, nohup or a service manager ignores for whom it starts. The others have a
+ * meaning here: by SIGTERM a process is ended, by SIGXCPU its limit is told, by SIGCHLD its
+ * children are seen. */
 void spork__os_note_ignored(void)
 {
-    for (int number = 1; number < 32; number++) {
+    static const int handed_down[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
+    for (size_t i = 0; i < sizeof handed_down / sizeof *handed_down; i++) {
         struct sigaction now;
-        if (number != SIGCHLD && sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
-            ignored |= 1u << number;
+        if (sigaction(handed_down[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+            ignored |= 1u << handed_down[i];
     }
 }
 
 uint32_t spork__os_ignored(void) { return ignored; }
 
+void spork__signal_default(int number)
+{
+    bool stays = number < 32 && ignored & 1u << number;
+    struct sigaction action = {.sa_handler = stays ? SIG_IGN : SIG_DFL};
+    sigaction(number, &action, NULL); /* those that cannot be refuse */
+}
+
 void spork__signals_default(void)
 {
     sigset_t none;
-    for (int number = 1; number < NSIG; number++) {
-        bool stays = number < 32 && ignored & 1u << number;
-        struct sigaction action = {.sa_handler = stays ? SIG_IGN : SIG_DFL};
-        sigaction(number, &action, NULL); /* those that cannot be refuse */
-    }
+    for (int number = 1; number < NSIG; number++) spork__signal_default(number);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL); /* last: a pending signal now meets the default */
 }

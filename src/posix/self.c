@@ -139,7 +139,12 @@ void spork__os_on_exit(void (*fn)(int code))
     on_exit(call_at_exit, NULL);
 }
 #else
-void spork__os_on_exit(void (*fn)(int code)) { (void)fn; }
+/* exit() would take back what the parent has read of the input that both have. */
+void spork__os_on_exit(void (*fn)(int code))
+{
+    (void)fn;
+    spork__stdin_drop();
+}
 #endif
 
 /* ---- errors ---- */

@@ -212,9 +212,8 @@ static int place(job *j, const spork__served *served)
 
 static void become_child(job *j, int own_pipe, spork__served *served)
 {
-    struct sigaction standard = {.sa_handler = SIG_DFL};
-    sigaction(SIGCHLD, &standard, NULL);
-    sigaction(SIGPIPE, &standard, NULL);
+    spork__signal_default(SIGCHLD);
+    spork__signal_default(SIGPIPE);
     spork__fd_close(self.socket);
     spork__fd_close(self.lifeline);
     for (int i = 0; i < 2; i++) wake[i] = spork__fd_close(wake[i]);

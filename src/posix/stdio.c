@@ -58,7 +58,17 @@ void spork__os_drop_unwritten(void)
 #elif SPORK_HAVE_FPURGE
     fpurge(stdout);
     fpurge(stderr);
+#endif
+}
+
+void spork__stdin_drop(void)
+{
+#if SPORK_HAVE___FPURGE
+    __fpurge(stdin);
+#elif SPORK_HAVE_FPURGE
+    if (ftrylockfile(stdin) != 0) return; /* a thread that is not here reads from it */
     fpurge(stdin);
+    funlockfile(stdin);
 #endif
 }
 

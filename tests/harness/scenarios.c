@@ -299,6 +299,8 @@ static const scenario scenarios[] = {
     {"surroundings-exec", surroundings_scenario_exec},
     {"surroundings-deny", surroundings_scenario_deny},
     {"surroundings-list", surroundings_scenario_list},
+    {"surroundings-read", surroundings_scenario_read},
+    {"surroundings-daemon", surroundings_scenario_daemon},
     {"thread-end", threads_scenario_end},
 };
 

@@ -7,9 +7,11 @@
 
 int surroundings_scenario_ignored(const char *argument) { return argument == NULL; }
 int surroundings_scenario_exit(const char *how) { return how == NULL; }
+int surroundings_scenario_daemon(const char *argument) { return argument == NULL; }
 int surroundings_scenario_exec(const char *argument) { return argument == NULL; }
 int surroundings_scenario_deny(const char *argument) { return argument == NULL; }
 int surroundings_scenario_list(const char *number) { return number == NULL; }
+int surroundings_scenario_read(const char *number) { return number == NULL; }
 int surroundings_read_after_exec(const spork_args *args) { return args == NULL; }
 int surroundings_list_after_exec(const spork_args *args) { return args == NULL; }
 int surroundings_write(const spork_args *args) { return args == NULL; }
@@ -50,7 +52,8 @@ static int find_ignored(const spork_args *args)
     int depth;
     if (spork_unpack(args, &depth) != SPORK_OK) return 1;
     for (int number = 1; number < 32; number++) {
-        bool should = number == SIGHUP || number == SIGINT || number == SIGQUIT;
+        bool should =
+            number == SIGHUP || number == SIGINT || number == SIGQUIT || number == SIGPIPE;
         if (is_ignored(number) == should) continue;
         fprintf(stderr, "at depth %d signal %d is%s ignored\n", depth, number,
                 should ? " not" : "");
@@ -65,10 +68,39 @@ int surroundings_scenario_ignored(const char *argument)
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_IGN); /* by which Spork ends processes */
     SPORK_MUST(spork_init(0, NULL));
     signal(SIGHUP, handler);
     signal(SIGUSR1, SIG_IGN); /* its own affair */
     return run(find_ignored, spork_pack(1));
+}
+
+/* Writes a byte: it cannot be asked to end from now on. */
+static int stay(const spork_args *args)
+{
+    int number;
+    if (spork_unpack(args, &number) != SPORK_OK) return 1;
+    signal(SIGTERM, SIG_IGN);
+    if (write(number, "x", 1) != 1) return 2;
+    for (;;) spork_sleep(1000);
+}
+
+int surroundings_scenario_daemon(const char *argument)
+{
+    int ends[2];
+    char byte;
+    (void)argument;
+    SPORK_MUST(spork_init(0, NULL));
+    if (!harness_pipe_made(ends)) return 1;
+    spork_native passed[] = {ends[1]};
+    spork_process_options o = {.target = stay,
+                               .args = spork_pack(ends[1]),
+                               .daemon = true,
+                               .pass_fds = passed,
+                               .pass_fds_count = 1};
+    SPORK_MUST(spork_process_start(spork_process_new_with(&o)));
+    return read(ends[0], &byte, 1) == 1 ? 0 : 2;
 }
 
 /* ---- ends ---- */
@@ -86,6 +118,19 @@ static int end_by_must(const spork_args *args)
     return 0;
 }
 
+static void exit_again(void *unused)
+{
+    (void)unused;
+    exit(3);
+}
+
+static int end_by_exit_twice(const spork_args *args)
+{
+    (void)args;
+    spork_at_child_exit(exit_again, NULL);
+    exit(3);
+}
+
 static void say_handler(void) { printf("handler\n"); }
 
 static int next_line(void)
@@ -97,9 +142,14 @@ static int next_line(void)
 int surroundings_scenario_exit(const char *how)
 {
     enum { LINES = 5000 };
-    bool must = strcmp(how, "must") == 0;
-    char input[] = "/tmp/spork-test-XXXXXX", output[] = "/tmp/spork-test-XXXXXX";
+    bool must = strcmp(how, "must") == 0, twice = strcmp(how, "twice") == 0;
+    spork_target target = must ? end_by_must : twice ? end_by_exit_twice : end_by_exit;
+    const char *folder = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
+    char input[500], output[500];
+    snprintf(input, sizeof input, "%s/spork-test-XXXXXX", folder);
+    memcpy(output, input, sizeof output);
     int in = mkstemp(input), out = mkstemp(output), seen = 0;
+    if (in < 0 || out < 0) return 77;
     FILE *list = fdopen(out, "r+");
     for (int i = 1; i <= LINES; i++) dprintf(in, "%d\n", i);
     SPORK_MUST(spork_init(0, NULL));
@@ -109,9 +159,7 @@ int surroundings_scenario_exit(const char *how)
     for (int expected = 1; expected <= LINES; expected++) {
         if (next_line() != expected) break;
         seen++;
-        if (expected % 1000 == 1 &&
-            run(must ? end_by_must : end_by_exit, spork_pack(1)) != (must ? 70 : 3))
-            return 3;
+        if (expected % 1000 == 1 && run(target, spork_pack(1)) != (must ? 70 : 3)) return 3;
     }
     fflush(list);
     long written = (long)lseek(out, 0, SEEK_END);
@@ -123,11 +171,11 @@ int surroundings_scenario_exit(const char *how)
 
 /* ---- exec ---- */
 
-static int shell(const char *format, int number)
+static int become(const char *scenario, int number)
 {
-    char command[200];
-    snprintf(command, sizeof command, format, number, number);
-    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    char text[16];
+    snprintf(text, sizeof text, "%d", number);
+    execl(harness_self(), harness_self(), "--scenario", scenario, text, (char *)NULL);
     return 127;
 }
 
@@ -135,25 +183,27 @@ int surroundings_read_after_exec(const spork_args *args)
 {
     int number;
     if (spork_unpack(args, &number) != SPORK_OK) return 1;
-    return shell("read x <&%d && [ \"$x\" = hello ]", number);
+    return become("surroundings-read", number);
 }
 
 int surroundings_list_after_exec(const spork_args *args)
 {
     int number;
     if (spork_unpack(args, &number) != SPORK_OK) return 1;
-    char text[16];
-    snprintf(text, sizeof text, "%d", number);
-    execl(harness_self(), harness_self(), "--scenario", "surroundings-list", text, (char *)NULL);
-    return 127;
+    return become("surroundings-list", number);
+}
+
+int surroundings_scenario_read(const char *number)
+{
+    char text[6] = "";
+    return read(atoi(number), text, 6) == 6 && memcmp(text, "hello\n", 6) == 0 ? 0 : 1;
 }
 
 int surroundings_scenario_list(const char *number)
 {
     int list[1000], all = harness_descriptors(list, 1000), to = atoi(number), count = 0;
     for (int i = 0; i < all && i < 1000; i++) count += list[i] > 2 && list[i] != to;
-    dprintf(to, "%d", count);
-    return 0;
+    return dprintf(to, "%d", count) > 0 ? 0 : 1;
 }
 
 int surroundings_write(const spork_args *args)

@@ -12,18 +12,22 @@ extern "C" {
 
 /* ---- scenarios; they end with 0 if all is well ---- */
 
-/* Begins with SIGHUP, SIGINT and SIGQUIT ignored, and has a handler for the first since. Its child,
- * and that one's, find them ignored, and all others not. */
+/* Begins with SIGHUP, SIGINT, SIGQUIT and SIGPIPE ignored, and SIGTERM, and has a handler for the
+ * first since. Its child, and that one's, find them ignored, and all others not. */
 int surroundings_scenario_ignored(const char *argument);
-/* HOW ("exit", "must"): reads a line of its input, writes one into a file's buffer, and a child
- * ends so. Reads on, and ends; prints "handler" at its exit. */
+/* HOW ("exit", "must", "twice"): reads a line of its input, writes one into a file's buffer, and a
+ * child ends so. Reads on, and ends; prints "handler" at its exit. */
 int surroundings_scenario_exit(const char *how);
 /* A child prints its pid and executes a program that stays. */
 int surroundings_scenario_exec(const char *argument);
 /* "CALL ERROR": with that system call refused by that error a child, a queue and a connection do
  * what they always do. 77: it cannot be refused here. */
 int surroundings_scenario_deny(const char *argument);
-int surroundings_scenario_list(const char *number); /* that program */
+/* Programs that the targets below execute. */
+int surroundings_scenario_list(const char *number);
+int surroundings_scenario_read(const char *number);
+/* Leaves a daemon behind that ignores SIGTERM. */
+int surroundings_scenario_daemon(const char *argument);
 
 /* ---- targets ---- */
 
