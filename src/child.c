@@ -20,12 +20,14 @@ static struct {
     bool is_child;
     bool forked;
     int pid;
+    atomic_flag ends;
     ending *endings; /* last given first */
 } child;             /* under SPORK__LOCK_CHILDREN */
 
 void spork__child_is_one(void)
 {
     child.is_child = true;
+    atomic_flag_clear(&child.ends); /* its parent's end may have begun */
     child.pid = spork__os_getpid();
     child.endings = NULL; /* a forked child does not end for its parent */
 }
@@ -73,9 +75,8 @@ static void exit_was_called(int code);
  * once. */
 static void end(int code)
 {
-    static atomic_flag begun = ATOMIC_FLAG_INIT;
     if (child.forked) spork__os_on_exit(exit_was_called); /* anew: it is called once */
-    if (atomic_flag_test_and_set(&begun)) {
+    if (atomic_flag_test_and_set(&child.ends)) {
         spork__os_flush();
         spork__os_exit(code & 0xFF);
     }
