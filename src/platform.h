@@ -318,8 +318,9 @@ void spork__os_exit_hooks(bool forked);
 
 /* ---- stdio.c ------------------------------------------------------------------------------------------------------- */
 
-/* `fn` is called by exit(), with its code, before all that was registered until now; where the C
- * library can tell the code, else never. */
+/* In a forked child: `fn` is called by exit(), with its code, before all that was registered until
+ * now. Where the C library cannot tell the code: never, and what is at least left alone is the
+ * input that the parent has, too. */
 void spork__os_on_exit(void (*fn)(int code));
 /* A file to write to, made or emptied, of which programs that this process starts get nothing. A new one is for this user alone. NULL: it
  * cannot be had. */

@@ -54,7 +54,7 @@ class Cancellation : public testing::Test {
             begun = true;
             return call();
         });
-        while (!begun) spork_sleep(1);
+        until([&] { return begun.load(); }, "the thread does not begin");
         asleep();
         caller.cancel();
         EXPECT_FALSE(caller.ended_by_itself())
@@ -260,7 +260,7 @@ TEST_F(Cancellation, InTheMiddleOfAMessageLeavesItToTheNext)
             return spork_connection_recv_bytes(ends.reader, &buffer[0], buffer.size(), nullptr,
                                                SPORK_FOREVER);
         });
-        while (!begun) spork_sleep(1);
+        until([&] { return begun.load(); }, "the thread does not begin");
         receiver.cancel();
         return !receiver.ended_by_itself();
     };
@@ -316,14 +316,11 @@ TEST_F(Cancellation, EndsWhoWaitsForAnEventOrAPermit)
     spork_semaphore *count = spork_semaphore_new(0, 0), *permits = spork_semaphore_new(1, 1);
     ok(spork_semaphore_acquire(permits, 0));
     expect_ended([&] { return spork_event_wait(event, SPORK_FOREVER); },
-                 [&] {
-                     while (!spork__event_awaited(event)) spork_sleep(1);
-                 });
+                 [&] { until([&] { return spork__event_awaited(event); }, "nobody waits"); });
     for (spork_semaphore *semaphore : {count, permits}) {
-        expect_ended([&] { return spork_semaphore_acquire(semaphore, SPORK_FOREVER); },
-                     [&] {
-                         while (!spork__semaphore_awaited(semaphore)) spork_sleep(1);
-                     });
+        expect_ended(
+            [&] { return spork_semaphore_acquire(semaphore, SPORK_FOREVER); },
+            [&] { until([&] { return spork__semaphore_awaited(semaphore); }, "nobody waits"); });
         ok(spork_semaphore_release(semaphore));
         ok(spork_semaphore_acquire(semaphore, 0));
     }
@@ -354,7 +351,7 @@ TEST_F(Cancellation, OfWhoWaitsForAConditionLeavesItTheLock)
     spork_condition *condition = spork_condition_new();
     spork_status released = SPORK_INVALID;
     Caller waiter([&] { return cancels_wait_for_condition(condition, &released); });
-    while (spork__condition_waiting(condition) == 0) spork_sleep(1);
+    until([&] { return spork__condition_waiting(condition) == 1; }, "nobody waits");
     ok(spork_condition_acquire(condition, kWatchdogMs));
     waiter.cancel();
     ok(spork_condition_release(condition));
@@ -372,7 +369,7 @@ TEST_F(Cancellation, OfWhoWasNotifiedNotifiesTheNext)
     spork_status released = SPORK_INVALID;
     auto wait = [&] { return cancels_wait_for_condition(condition, &released); };
     auto wait_for = [&](unsigned count) {
-        while (spork__condition_waiting(condition) != count) spork_sleep(1);
+        until([&] { return spork__condition_waiting(condition) == count; }, "they do not wait");
     };
     Caller first(wait);
     wait_for(1);
@@ -558,8 +555,9 @@ struct Threads {
         options.threads = true;
         pool = spork_pool_new_with(&options);
         spork_pool_counters counters = {};
-        while (spork_pool_count(pool, &counters) == SPORK_OK && counters.workers < 2)
-            spork_sleep(1);
+        until(
+            [&] { return spork_pool_count(pool, &counters) == SPORK_OK && counters.workers == 2; },
+            "they do not come up");
     }
     ~Threads()
     {

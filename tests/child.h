@@ -106,6 +106,26 @@ struct Pipe {
     }
 };
 
+// Sleeps until it is so; the test fails if that is not before the patience is over.
+inline void until(const std::function<bool()> &done, const char *what)
+{
+    EXPECT_TRUE(harness_until(
+        [](void *user) { return (*static_cast<const std::function<bool()> *>(user))(); },
+        const_cast<std::function<bool()> *>(&done)))
+        << what;
+}
+
+// The output of a program of the harness', which has to end with that code.
+inline std::string output_of(const char *scenario, const char *argument, int exitcode)
+{
+    harness_program *program = harness_run(scenario, argument);
+    EXPECT_NE(nullptr, program);
+    std::string output = harness_output(program);
+    EXPECT_EQ(exitcode, harness_wait(program)) << output;
+    harness_free(program);
+    return output;
+}
+
 inline spork_process_options options_for(spork_target target, const spork_args &args)
 {
     spork_process_options o = {};

@@ -9,16 +9,6 @@
 
 namespace {
 
-std::string output_of(const char *scenario, const char *argument, int exitcode)
-{
-    harness_program *program = harness_run(scenario, argument);
-    EXPECT_NE(nullptr, program);
-    std::string output = harness_output(program);
-    EXPECT_EQ(exitcode, harness_wait(program)) << output;
-    harness_free(program);
-    return output;
-}
-
 TEST(Ending, OfTheTargetRunsWhatWasGivenForItAndNoAtexit)
 {
     Pipe pipe;

@@ -52,13 +52,6 @@ inline std::string bytes_of(size_t size, unsigned seed)
     return bytes;
 }
 
-inline void until(const std::function<bool()> &done, const char *what)
-{
-    EXPECT_TRUE(harness_until([](void *user) { return (*static_cast<const std::function<bool()> *>(user))(); },
-                              const_cast<std::function<bool()> *>(&done)))
-        << what;
-}
-
 inline void in_a_thread(const std::function<void()> &what) { std::thread(what).join(); }
 
 // Lets who was told to wait get there, where nothing tells that he has; no result depends on it.

@@ -24,17 +24,6 @@ TEST(Surroundings, AreTestedWhereChildrenInheritThem) { GTEST_SKIP() << "Windows
 
 #else
 
-// The output of a program, which has to end with that code.
-std::string output_of(const char *scenario, const char *argument, int exitcode = 0)
-{
-    harness_program *program = harness_run(scenario, argument);
-    EXPECT_NE(nullptr, program);
-    std::string output = harness_output(program);
-    EXPECT_EQ(exitcode, harness_wait(program)) << output;
-    harness_free(program);
-    return output;
-}
-
 // ---- descriptors ----
 
 struct Ends {
@@ -175,23 +164,23 @@ TEST(Surroundings, AProgramThatTheTargetExecutesDiesWithTheParentToo)
 
 TEST(Surroundings, SignalsThatWereIgnoredAtTheBeginningAreSoInChildren)
 {
-    output_of("surroundings-ignored", "");
+    output_of("surroundings-ignored", "", 0);
 }
 
 TEST(Surroundings, ADaemonThatDoesNotEndWhenItIsAskedToIsKilled)
 {
-    output_of("surroundings-daemon", "");
+    output_of("surroundings-daemon", "", 0);
 }
 
 #if SPORK_HAVE_ON_EXIT
 TEST(Surroundings, AChildThatCallsExitLeavesItsParentsStreamsAndHandlersAlone)
 {
     EXPECT_EQ("5000 lines read, 5 bytes written\nhandler\n",
-              output_of("surroundings-exit", "exit"));
+              output_of("surroundings-exit", "exit", 0));
     EXPECT_EQ("5000 lines read, 5 bytes written\nhandler\n",
-              output_of("surroundings-exit", "must"));
+              output_of("surroundings-exit", "must", 0));
     EXPECT_EQ("5000 lines read, 5 bytes written\nhandler\n",
-              output_of("surroundings-exit", "twice"));
+              output_of("surroundings-exit", "twice", 0));
 }
 #endif
 

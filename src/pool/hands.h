@@ -9,8 +9,8 @@
 
 typedef struct spork__hands spork__hands;
 
-/* `initializer`: 1 + its number in the crew; 0: none. `call`: see executor.h. NULL with a sentence.
- * */
+/* `initializer`: 1 + its number in the crew; 0: none. `call`: see executor.h. NULL with a
+ * sentence. */
 spork__hands *spork__hands_new(const spork_pool_options *options, spork__crew *crew,
                                const char *name, uint32_t initializer, const spork__chime *call);
 /* Begins to start a worker in a place where none is. */

@@ -3,8 +3,8 @@
  * just got a descriptor. Where a call of the library may end so is cancel.c's matter.
  *
  * Nothing else in src/posix calls the system's own: a test looks at what the library's objects
- * refer to. fcntl is not among them: only its locks that wait are such a point, and none is used.
- * */
+ * refer to. fcntl is not among them: only its locks that wait are such a point, and none is
+ * used. */
 #ifndef SPORK_POSIX_UNCANCELLED_H
 #define SPORK_POSIX_UNCANCELLED_H
 

@@ -149,7 +149,10 @@ int surroundings_scenario_exit(const char *how)
     snprintf(input, sizeof input, "%s/spork-test-XXXXXX", folder);
     memcpy(output, input, sizeof output);
     int in = mkstemp(input), out = mkstemp(output), seen = 0;
-    if (in < 0 || out < 0) return 77;
+    if (in < 0 || out < 0) {
+        printf("no file can be made in %s\n", folder);
+        return 2;
+    }
     FILE *list = fdopen(out, "r+");
     for (int i = 1; i <= LINES; i++) dprintf(in, "%d\n", i);
     SPORK_MUST(spork_init(0, NULL));
