@@ -9,7 +9,7 @@ function(spork_build_googletest)
   set(BUILD_SHARED_LIBS OFF)
   add_subdirectory(${SPORK_GOOGLETEST_DIR} ${PROJECT_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
   if(NOT MSVC)
-    target_compile_options(gtest PRIVATE -O0 -g1) # a minute less, and no test is about it
+    target_compile_options(gtest PRIVATE -O0 -g0) # a minute less, and no test is about it
   endif()
 endfunction()
 
