@@ -141,6 +141,9 @@ spork_status spork__os_channel_poll(spork__channel *channel, struct spork__messa
 void spork__os_channel_plain(spork__channel *channel);
 /* Async-signal-safe (POSIX). */
 void spork__os_channel_close(spork__channel *channel);
+/* For the other side as if this end were closed, while other threads may be in a call with it: it
+ * transfers nothing any more. `alone`: no other process has this end. Under SPORK__LOCK_START. */
+void spork__os_channel_hang_up(spork__channel *channel, bool alone);
 
 /* ---- park.c: sleeping on a word of shared memory ----------------------------------------------------------------- */
 
@@ -384,8 +387,10 @@ typedef struct spork__child {
     int pid;
     int relay; /* 0: our own child; else the fork server with this pid reaps it, and tells. Of a server: whether it does that */
     spork_native handle;    /* pidfd, kqueue, process handle, or a relay's pipe: ready when it ended */
-    spork_native job;       /* Windows: its own job, for limits. Relayed: its leash, a lifeline of its own */
-    spork_native interrupt; /* Windows: the event behind spork_process_interrupt */
+    spork_native job;       /* Windows: its own job, for limits. Else its leash, if it has one */
+    /* Windows: the event behind spork_process_interrupt. Relayed: a handle by which it can be
+     * signalled, and asked how it ended. */
+    spork_native interrupt;
     spork_native ack;       /* where it tells that it took over; SPORK__NO_HANDLE: nothing to wait for */
 } spork__child;
 #define SPORK__NO_CHILD                                                                                                \
@@ -510,6 +515,7 @@ spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, s
 
 typedef struct spork__end {
     int exitcode;      /* by process.h's table */
+    bool dumped;       /* with a core dump; false where the system does not tell */
     uint32_t native;   /* wait status, or Windows' exit code */
     uint64_t peak_rss; /* bytes; 0: unknown */
     uint64_t cpu_ms;

@@ -23,14 +23,14 @@ typedef struct record {
     uint64_t control[2]; /* a fork server's record: what it shares with its owner (posix/forkserver.c) */
     uint32_t is_server, use_run, outlive_parent, method;
     int32_t parent_pid;
-    uint32_t given_count, pass_count, max_files, ignored, unused;
+    uint32_t given_count, pass_count, max_files, ignored, started_by, daemon, unused;
     uint64_t parent_start, max_memory, max_cpu_ms;
     spork__function function;
     section name, parent_name, executable, self, values, handles;
 } record;
 
 static const char magic[8] = "SPORKBT";
-enum { LAYOUT = 2, BYTE_ORDER_MARK = 0x01020304 };
+enum { LAYOUT = 3, BYTE_ORDER_MARK = 0x01020304 };
 
 /* ---- writing ---- */
 
@@ -99,6 +99,8 @@ spork_status spork__record_write(const spork__startup *startup, void *bytes, siz
     r->max_cpu_ms = startup->limits.max_cpu_ms;
     r->max_files = startup->limits.max_files;
     r->ignored = startup->ignored;
+    r->started_by = startup->started_by;
+    r->daemon = startup->daemon;
     if (startup->function != NULL) r->function = *startup->function;
     put(bytes, r->name, startup->name);
     put(bytes, r->parent_name, startup->parent_name);
@@ -168,6 +170,8 @@ spork_status spork__record_read(void *bytes, size_t size, spork__startup *startu
     startup->limits.max_cpu_ms = r->max_cpu_ms;
     startup->limits.max_files = r->max_files;
     startup->ignored = r->ignored;
+    startup->started_by = (spork_start_method)r->started_by;
+    startup->daemon = r->daemon != 0;
     startup->method = r->method <= SPORK_FORKSERVER ? (spork_start_method)r->method : SPORK_DEFAULT;
     startup->function = &r->function;
     startup->self = (unsigned char *)bytes + r->self.offset;

@@ -27,7 +27,9 @@ typedef struct spork__startup {
     const spork__parcels *parcels; /* of args' objects; parent only */
     spork__limits limits;
     uint32_t ignored;          /* signals, see spork__os_ignored */
-    spork_start_method method; /* the default for its own children */
+    /* The default for its own children, if the program has set one; else they start as it does. */
+    spork_start_method method, started_by;
+    bool daemon;
     const char *executable;    /* the same; NULL */
     int64_t *handles;          /* as the child numbers them */
     size_t handle_count;       /* given */

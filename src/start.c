@@ -222,6 +222,8 @@ static spork_status launch_with(spork_process *p, spork_native *given, size_t gi
                               .parent_name = spork_process_name(spork_current_process()),
                               .parent_pid = spork__os_getpid(),
                               .ignored = spork__os_ignored(),
+                              .started_by = p->nursery != NULL ? SPORK_FORK : method,
+                              .daemon = p->daemon,
                               .use_run = p->run != NULL,
                               .outlive_parent = p->outlive_parent,
                               .self = p->self,

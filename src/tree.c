@@ -188,7 +188,7 @@ static uint32_t join(void) /* under SPORK__LOCK_TREE */
     uint32_t id = known_self();
     if (id != 0) return id;
     uint64_t space = spork__os_pid_namespace();
-    if (space != here.shared->pid_namespace) {
+    if (space != here.shared->pid_namespace && space != 0 && here.shared->pid_namespace != 0) {
         spork__fail(SPORK_UNSUPPORTED,
                     "this process is in another pid namespace than the root of its Spork family, and could not "
                     "tell the living from the dead: start it without a new pid namespace");

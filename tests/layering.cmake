@@ -4,7 +4,7 @@ cmake_minimum_required(VERSION 3.16)
 set(forbidden _WIN32 __linux__ __APPLE__ <windows.h> <unistd.h> <pthread.h> <fcntl.h> <sys/)
 # Alternatives on one side count as the file they stand for; and what only one side needs:
 set(alternatives "^(identity|image|lifeline|named|park)_[a-z]+\\.c$")
-set(posix_only attributes.c cgroup.c clone.c elf.c exit_kqueue.c exit_pidfd.c exit_polling.c macho.c rights.c server.c uncancelled.c)
+set(posix_only attributes.c cgroup.c clone.c elf.c execute.c exit_kqueue.c exit_pidfd.c exit_polling.c macho.c rights.c server.c uncancelled.c)
 set(win32_only crash.c owner.c pe.c)
 
 set(failures)

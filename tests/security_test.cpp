@@ -94,14 +94,17 @@ TEST(Security, TheBootstrapsVariableHasNumbersOnlyAndIsGoneInTheChild)
     if (spork_get_start_method() == SPORK_FORK)
         EXPECT_EQ("", text);
     else // a fork server's child has its server's
-        EXPECT_TRUE(std::regex_match(text, std::regex("SPORK_BOOTSTRAP=[0-9]+:[0-9]+:[0-9]+:[0-9a-f]{16}"))) << text;
+        EXPECT_TRUE(std::regex_match(
+            text, std::regex("SPORK_BOOTSTRAP=[0-9]+:[0-9]+:[0-9]+:[0-9a-f]{16}:-1")))
+            << text;
 #endif
 }
 
 TEST(Security, AForgedBootstrapOfSomebodyElsesChildIsIgnored)
 {
     int code;
-    harness_setenv("SPORK_BOOTSTRAP", windows() ? "3:4:5:1:0123456789abcdef" : "3:4:1:0123456789abcdef"); // process 1's
+    harness_setenv("SPORK_BOOTSTRAP", windows() ? "3:4:5:1:0123456789abcdef"
+                                                : "3:4:1:0123456789abcdef:-1"); // process 1's
     std::string output = output_of(harness_run("start_each_way", ""), &code);
     harness_setenv("SPORK_BOOTSTRAP", nullptr);
     EXPECT_EQ(0, code);
@@ -112,7 +115,8 @@ TEST(Security, AForgedBootstrapWithoutARecordRunsNothing)
 {
     if (windows()) GTEST_SKIP() << "a number that is a handle here is none there: the program ends before it can say so";
     int code;
-    const std::string forged = "1:2:" + std::to_string(spork_getpid()) + ":0123456789abcdef"; // a pipe is no record
+    const std::string forged =
+        "1:2:" + std::to_string(spork_getpid()) + ":0123456789abcdef:-1"; // a pipe is no record
     harness_setenv("SPORK_BOOTSTRAP", forged.c_str());
     std::string output = output_of(harness_run("start_each_way", ""), &code);
     harness_setenv("SPORK_BOOTSTRAP", nullptr);
@@ -132,7 +136,8 @@ TEST(Security, AChildWhoseParentDiedBeforeItBeganRunsNothing)
                   writer = dup(static_cast<int>(harness_end_native(ack.writer)));
         ack.close_writer();
         if (orphan) ack.close_reader();
-        const std::string forged = std::to_string(record) + ":" + std::to_string(writer) + ":1:0000000000000001";
+        const std::string forged =
+            std::to_string(record) + ":" + std::to_string(writer) + ":1:0000000000000001:-1";
         harness_setenv("SPORK_BOOTSTRAP", forged.c_str());
         int code;
         std::string output = output_of(harness_run("start_each_way", ""), &code);
@@ -163,7 +168,8 @@ TEST(Security, ARecordOfAnotherChildIsRefused)
     const int record = dup(static_cast<int>(block.handle)), writer = dup(static_cast<int>(harness_end_native(ack.writer)));
     ack.close_writer();
     const std::string begin = std::to_string(record) + ":" + std::to_string(writer) + ":" + std::to_string(spork_getpid());
-    harness_setenv("SPORK_BOOTSTRAP", (begin + ":0000000000000002").c_str()); // right but for this
+    harness_setenv("SPORK_BOOTSTRAP",
+                   (begin + ":0000000000000002:-1").c_str()); // right but for this
     int code;
     std::string output = output_of(harness_run("start_each_way", ""), &code);
     harness_setenv("SPORK_BOOTSTRAP", nullptr);

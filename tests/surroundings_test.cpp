@@ -160,6 +160,123 @@ TEST(Surroundings, AProgramThatTheTargetExecutesDiesWithTheParentToo)
 }
 #endif
 
+// ---- places ----
+
+#ifdef __linux__
+// The leak checker needs /proc, and the rights to look into its own process.
+harness_program *run_in_place(const char *scenario, const char *place)
+{
+    harness_setenv("LSAN_OPTIONS", "detect_leaks=0");
+    harness_program *program = harness_run(scenario, place);
+    harness_setenv("LSAN_OPTIONS", nullptr);
+    return program;
+}
+
+// What it printed; "" if it cannot go there.
+std::string in_place(const char *scenario, const char *place, int exitcode)
+{
+    harness_program *program = run_in_place(scenario, place);
+    if (program == nullptr) return "";
+    std::string output = harness_output(program);
+    int code = harness_wait(program);
+    harness_free(program);
+    if (code == 77) return "";
+    EXPECT_EQ(exitcode, code) << output;
+    return output;
+}
+
+class Places : public testing::TestWithParam<const char *> {};
+
+TEST_P(Places, AllWorksAndMainRunsOnce)
+{
+    std::string place = GetParam();
+    bool served = spork_get_start_method() == SPORK_FORKSERVER;
+    if (place == "root" && spork_get_start_method() != SPORK_FORK)
+        GTEST_SKIP() << "there is no loader for a program there";
+    if ((place == "pids" || place == "no_proc") && served)
+        GTEST_SKIP() << "a server cannot serve there";
+    if (place == "no_proc" && harness_instrumented())
+        GTEST_SKIP() << "sanitizers find their options there";
+    if (place == "closed" && spork_get_start_method() != SPORK_FORK)
+        GTEST_SKIP() << "the program is not known any more";
+    std::string output = in_place("places-work", GetParam(), 0);
+    if (output.empty()) GTEST_SKIP() << "a program cannot go there, as without root's rights";
+    EXPECT_EQ("main\nworks\n", output);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Places,
+                         testing::Values("user", "no_proc", "root", "pids", "users", "closed"),
+                         [](const testing::TestParamInfo<const char *> &one) {
+                             return std::string(one.param);
+                         });
+
+void expect_sentence(const char *place, const char *status, const char *text)
+{
+    std::string output = in_place("places-fail", place, 0);
+    if (output.empty()) GTEST_SKIP() << "a program cannot go there, as without root's rights";
+    EXPECT_NE(std::string::npos, output.find(status)) << output;
+    EXPECT_NE(std::string::npos, output.find(text)) << output;
+}
+
+TEST(Surroundings, AStartThatCannotBeIsToldWithItsReason)
+{
+    spork_start_method method = spork_get_start_method();
+    if (method == SPORK_FORK) GTEST_SKIP() << "all starts work";
+    if (method == SPORK_FORKSERVER) {
+        expect_sentence("root", "SPORK_NOT_FOUND", "cannot be told (/proc)");
+        expect_sentence("pids", "SPORK_UNSUPPORTED", "pid namespace");
+    } else {
+        expect_sentence("root", "SPORK_NOT_FOUND", "there is no /proc");
+        expect_sentence("closed", "SPORK_BAD_STATE", "has closed descriptor");
+    }
+}
+
+TEST(Surroundings, AChildOutlastsTheForkServerThatStartedItAfterAChangeOfUser)
+{
+    std::string output = in_place("places-last", "user", 0);
+    if (output.empty()) GTEST_SKIP() << "there are no rights to give up";
+    EXPECT_EQ("main\nworks\n", output);
+}
+
+TEST(Surroundings, MoreObjectsOnTheirWayThanTheSystemAllowsAreNoSpaceAndNothingIsLost)
+{
+    std::string output = in_place("places-flood", "user", 0);
+    if (output.empty())
+        GTEST_SKIP() << "root's rights know no such bound, and there are none to give up";
+    EXPECT_EQ(0u, output.find(
+                      "SPORK_NO_SPACE: spork_connection_send: nothing was sent: more descriptors"))
+        << output;
+}
+
+class Tied : public testing::TestWithParam<const char *> {};
+
+TEST_P(Tied, AChildEndsWithItsParent)
+{
+    std::string place = GetParam();
+    if ((place == "pids" || place == "no_proc") && spork_get_start_method() == SPORK_FORKSERVER)
+        GTEST_SKIP() << "a server cannot serve there";
+    if (place == "no_proc" && harness_instrumented())
+        GTEST_SKIP() << "sanitizers find their options there";
+    harness_program *program = run_in_place("places-stay", GetParam());
+    ASSERT_NE(nullptr, program);
+    const char *line = harness_line(program);
+    int pid = line != nullptr ? atoi(line) : 0;
+    if (pid > 0) harness_kill(program);
+    std::string rest = harness_output(program);
+    int code = harness_wait(program);
+    harness_free(program);
+    if (code == 77) GTEST_SKIP() << "a program cannot go there, as without root's rights";
+    ASSERT_GT(pid, 0) << rest;
+    EXPECT_TRUE(harness_until(
+        [](void *user) { return !harness_pid_exists(*static_cast<int *>(user)); }, &pid));
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Tied, testing::Values("user", "no_proc", "pids", "users"),
+                         [](const testing::TestParamInfo<const char *> &one) {
+                             return std::string(one.param);
+                         });
+#endif
+
 // ---- signals and streams ----
 
 TEST(Surroundings, SignalsThatWereIgnoredAtTheBeginningAreSoInChildren)

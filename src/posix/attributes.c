@@ -14,8 +14,9 @@
  * they are only compared.
  *
  * The kernel tells the most in one text, of the calling thread, since that is what a fork would copy.
- * Where there is no /proc, and on other systems, umask and filters are not compared: umask can
- * only be asked for by being changed, which another thread's new file could come between. */
+ * Where there is no /proc on Linux no server can be trusted. On other systems umask is not
+ * compared: it can only be asked for by being changed, which another thread's new file could come
+ * between. */
 #include "os.h"
 
 #include <errno.h>
@@ -192,7 +193,10 @@ static int open_own_directory(spork__attributes *now)
 static void mix_files(spork__attributes *now)
 {
     int directory = open_own_directory(now);
-    if (directory < 0) return;
+    if (directory < 0) { /* capabilities, filters, namespaces: nothing else tells of all of them */
+        now->unknown = errno;
+        return;
+    }
     mix_status(now, directory);
     now->rights = mix_namespaces(now->rights, directory);
     /* A label of SELinux, of AppArmor. */

@@ -16,7 +16,8 @@ spork_start_method spork__os_default_method(void)
 
 spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
 {
-    int ack[2] = {-1, -1}, lifeline = -1;
+    int ack[2] = {-1, -1};
+    spork__tie tie;
     sigset_t all, before;
     *child = SPORK__NO_CHILD;
     spork_status status = spork__check_passed(launch);
@@ -27,8 +28,7 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
         spork__os_unlock_all(locked);
         return status;
     }
-    if (launch->given[SPORK__GIVEN_LIFELINE] != SPORK__NO_HANDLE &&
-        (lifeline = spork__lifeline_open((int)launch->given[SPORK__GIVEN_LIFELINE])) < 0) {
+    if (spork__lifeline_for(launch->given[SPORK__GIVEN_LIFELINE], &tie) != 0) {
         status = spork__fail_os(errno, "no lifeline for %s", launch->name);
         spork__fd_close(ack[0]);
         spork__fd_close(ack[1]);
@@ -43,26 +43,38 @@ spork_status spork__os_fork(const spork__launch *launch, spork__child *child)
         spork__os_cancel_off(); /* one that is pending for the thread that forked would end the child */
         spork__os_unlock_all(~0u);
         spork__fd_close(ack[0]);
-        launch->child_main(launch->user, ack[1], lifeline);
+        spork__fd_close(tie.leash);
+        launch->child_main(launch->user, ack[1], tie.own);
         _exit(1); /* not reached */
     }
     int code = errno;
     if (pid > 0) {
-        *child = (spork__child){pid, 0, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack[0]};
-        ack[0] = -1;
+        *child = (spork__child){pid, 0, spork__exit_open(pid), tie.leash, SPORK__NO_HANDLE, ack[0]};
+        ack[0] = tie.leash = -1;
     }
-    spork__fd_close(lifeline);
+    spork__lifeline_drop(&tie);
     spork__fd_close(ack[0]);
     spork__fd_close(ack[1]);
     spork__os_unlock_all(locked);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return pid > 0 ? SPORK_OK : spork__fail_os(code, "fork");
+    return pid > 0 ? SPORK_OK : spork__fork_failed(code, "fork");
+}
+
+spork_status spork__fork_failed(int code, const char *what)
+{
+    if (code == ENOMEM && spork__children_elsewhere())
+        return spork__fail(
+            SPORK_BROKEN,
+            "%s: the pid namespace that this process has its children in (unshare, setns) takes no "
+            "more of them, since its first process has ended",
+            what);
+    return spork__fail_os(code, "%s", what);
 }
 
 int spork__os_plain_fork(void)
 {
     int pid = SPORK__SYS(fork());
-    if (pid < 0) spork__fail_os(errno, "spork_fork");
+    if (pid < 0) spork__fork_failed(errno, "spork_fork");
     if (pid == 0) spork__os_drop_unwritten();
     return pid;
 }

@@ -14,9 +14,12 @@
  *   after it forked, unreplied    owner and child agree by one compare-and-swap on a shared word (spork__os_forkserver_claim):
  *                                 either the child ends unseen and the owner asks another server, or the child runs and the
  *                                 owner finds its pid in the word. The target never runs twice;
- *   later                         siblings are not concerned. Relayed children go on; their exit code is SPORK_EXIT_UNKNOWN, and
- *                                 their pipe breaks when they end, because they hold it too. Nobody can signal them by number
- *                                 any more; what ends them is their leash, a lifeline for each of its own.
+ *   later                         siblings are not concerned. Relayed children go on; their pipe
+ *                                 breaks when they end: they hold it too. How they ended is what
+ *                                 their handle tells (Linux 6.15), else SPORK_EXIT_UNKNOWN. By
+ *                                 number nobody can signal them any more; by the handle (Linux)
+ *                                 one can; what else ends them is their leash, a lifeline for
+ *                                 each of its own.
  * The owner is killed: the server's socket ends, and so does it; leashes and lifeline break. */
 #include "os.h"
 
@@ -37,6 +40,7 @@ enum { SERVERS = 16, REPLY_TIMEOUT_MS = 30000, END_TIMEOUT_MS = 1000 };
 
 typedef struct server {
     bool used, retired;
+    bool leashes; /* it cannot tie its children to the common lifeline */
     int owner, socket;
     spork__child process;
     spork__block record; /* shared with it: the word `control` is in there */
@@ -211,13 +215,25 @@ static spork_status make_socket(int ends[2])
     return SPORK_OK;
 }
 
-/* Its process runs: what it says when it can serve. */
+static spork_status refuse_elsewhere(void)
+{
+    return spork__fail(
+        SPORK_UNSUPPORTED,
+        "this process has its children in another pid namespace (unshare, setns), where a fork "
+        "server knows them by other numbers than it does; use SPORK_FORK or SPORK_SPAWN");
+}
+
+/* Its process runs: what it says when it can serve: how, and its number, as it sees that itself. */
 static spork_status await_server(server *s)
 {
     char message[512] = "it died";
     spork__ack ack = spork__os_await(&s->process, REPLY_TIMEOUT_MS, message, sizeof message);
     if (ack == SPORK__ACK_OK) {
-        s->process.relay = message[0] == 'r'; /* "relay", or "" */
+        s->process.relay = message[0] == 'r';
+        if (message[0] != 0 && atoi(message + 1) != s->process.pid) {
+            destroy(s);
+            return refuse_elsewhere();
+        }
         spork__log(SPORK_LOG_DEBUG, "fork server %d: %s", s->process.pid,
                    s->process.relay ? "relays exits" : "clones siblings");
         return SPORK_OK;
@@ -241,6 +257,7 @@ static spork_status open_server(server *s, const spork__launch *asked, begin_ser
     void *control = NULL;
     memset(&launch, 0, sizeof launch);
     memset(s, 0, sizeof *s);
+    if (spork__children_elsewhere()) return refuse_elsewhere();
     spork_status status = make_socket(ends);
     if (status != SPORK_OK) return status;
     for (int i = 0; i < SPORK__GIVEN_OBJECTS; i++) given[i] = SPORK__NO_HANDLE;
@@ -272,6 +289,7 @@ static spork_status open_server(server *s, const spork__launch *asked, begin_ser
     s->owner = (int)getpid();
     s->control = control;
     s->process.relay = 0;
+    s->leashes = s->process.job >= 0; /* then it has none of the common lifeline itself */
     s->seen = spork__attributes_may_look_at(s->process.pid);
     s->executable = hash_of(asked->executable);
     return await_server(s);
@@ -376,8 +394,9 @@ static bool has_other_rights(const server *s, const spork__attributes *now)
 
 static spork_status cannot_tell(const spork__attributes *now)
 {
-    return spork__fail_os(now->unknown,
-                          "whether the fork server has the rights of this process cannot be told");
+    return spork__fail_os(
+        now->unknown,
+        "whether the fork server has the rights of this process cannot be told (/proc)");
 }
 
 /* One that was forked from its owner as it was keeps the settings of that moment, but no rights that its owner has given up. */
@@ -474,34 +493,40 @@ static bool fill_packet(packet *p, const spork__launch *launch, int ack, int lea
 
 typedef enum outcome { ANSWERED, NO_ANSWER } outcome;
 
-static outcome receive_reply(server *s, spork__reply *reply, int *fd)
+static void drop_both(int fds[2])
 {
-    size_t fd_count = 1;
+    for (int i = 0; i < 2; i++) fds[i] = spork__fd_close(fds[i]);
+}
+
+static outcome receive_reply(server *s, spork__reply *reply, int fds[2])
+{
+    size_t fd_count = 2;
     int got = 0, ready = spork__fd_wait(s->socket, (int)s->process.handle, REPLY_TIMEOUT_MS);
     if (!(ready & 1) && spork__fd_wait(s->socket, -1, 0) == 0) return NO_ANSWER;
     for (int attempt = 0; attempt < 2 && got != 1; attempt++) { /* again after a passing error that took nothing */
-        fd_count = 1;
-        got = spork__socket_receive(s->socket, reply, sizeof *reply, fd, &fd_count);
+        fd_count = 2;
+        got = spork__socket_receive(s->socket, reply, sizeof *reply, fds, &fd_count);
         if (got == 0 || (got < 0 && (errno == EPIPE || errno == ECONNRESET))) break;
     }
     if (got == 1) return ANSWERED;
-    if (fd_count > 0) *fd = spork__fd_close(*fd);
+    drop_both(fds);
     return NO_ANSWER;
 }
 
-static outcome ask(server *s, const packet *p, const void *bytes, spork__reply *reply, int *fd)
+static outcome ask(server *s, const packet *p, const void *bytes, spork__reply *reply, int fds[2])
 {
-    *fd = -1;
+    fds[0] = fds[1] = -1;
     if (spork__socket_send(s->socket, &p->request, sizeof p->request, p->fds, p->fd_count) != 0 ||
         (p->number_count > 0 &&
          spork__socket_send(s->socket, p->numbers, p->number_count * sizeof *p->numbers, NULL, 0) != 0) ||
         (p->request.size > 0 && spork__socket_send(s->socket, bytes, p->request.size, NULL, 0) != 0))
         return NO_ANSWER;
     for (;;) {
-        if (receive_reply(s, reply, fd) != ANSWERED || reply->magic != SPORK__SERVER_MAGIC) return NO_ANSWER;
+        if (receive_reply(s, reply, fds) != ANSWERED || reply->magic != SPORK__SERVER_MAGIC)
+            return NO_ANSWER;
         if (reply->sequence == p->request.sequence) return ANSWERED;
         /* To an earlier request, which nobody waited for any longer: the server was stopped. */
-        if (*fd >= 0) *fd = spork__fd_close(*fd);
+        drop_both(fds);
     }
 }
 
@@ -530,27 +555,34 @@ static int settle(server *s, uint32_t sequence, int *relayed)
                : (int)(uint32_t)seen;
 }
 
+static spork_status not_started(server *s, const spork__reply *reply, bool *again)
+{
+    *again = reply->untied && !s->leashes;
+    s->leashes = s->leashes || reply->untied;
+    return spork__fail_os(reply->code, "the fork server cannot %.50s", reply->stage);
+}
+
 static spork_status start_once(server *s, const spork__launch *launch, packet *p, spork__child *child, bool *again)
 {
     spork__reply reply;
-    int fd, ack = (int)child->ack, relayed;
+    int fds[2], ack = (int)child->ack, relayed;
     spork_native leash = child->job;
     *again = false;
     if (++s->sequence == 0) s->sequence = 1;
     p->request.sequence = s->sequence;
     atomic_store(&s->control->cloned, 0);
     atomic_store(&s->control->claim, word(s->sequence, 0));
-    if (ask(s, p, launch->bytes, &reply, &fd) == ANSWERED) {
-        if (reply.pid <= 0) return spork__fail_os(reply.code, "the fork server cannot %.50s", reply.stage);
+    if (ask(s, p, launch->bytes, &reply, fds) == ANSWERED) {
+        if (reply.pid <= 0) return not_started(s, &reply, again);
         if (reply.relayed) s->process.relay = 1; /* perhaps not from the first on: cloning was forbidden later */
-        if (reply.relayed && fd < 0)
+        if (reply.relayed && fds[0] < 0)
             spork__log(SPORK_LOG_WARNING, "no descriptor was left for the end of process %d: it will not be known",
                        reply.pid);
         *child = (spork__child){.pid = reply.pid,
                                 .relay = reply.relayed ? s->process.pid : 0,
-                                .handle = reply.relayed ? fd : spork__exit_open(reply.pid),
+                                .handle = reply.relayed ? fds[0] : spork__exit_open(reply.pid),
                                 .job = leash,
-                                .interrupt = SPORK__NO_HANDLE,
+                                .interrupt = fds[1],
                                 .ack = ack};
         return SPORK_OK;
     }
@@ -590,10 +622,11 @@ spork_status spork__os_forkserver(const spork__launch *launch, spork__child *chi
     if (status == SPORK_OK) status = make_block(launch, &block);
     if (status == SPORK_OK && launch->acknowledge && spork__fd_pipe(ack) != 0)
         status = spork__fail_os(errno, "no pipe");
-    for (int attempt = 0; status == SPORK_OK && again && attempt < 3; attempt++) {
+    for (int attempt = 0; status == SPORK_OK && again && attempt < 4; attempt++) {
         server *s;
         if ((status = present(launch, &s)) != SPORK_OK) break;
-        if (s->process.relay && !launch->outlive_parent && leash[0] < 0 && spork__fd_pipe(leash) != 0) {
+        if ((s->process.relay || s->leashes) && !launch->outlive_parent && leash[0] < 0 &&
+            spork__fd_pipe(leash) != 0) {
             status = spork__fail_os(errno, "no pipe");
             break;
         }
@@ -604,7 +637,7 @@ spork_status spork__os_forkserver(const spork__launch *launch, spork__child *chi
         child->ack = ack[0];
         child->job = leash[1];
         status = start_once(s, launch, p, child, &again);
-        if (again && attempt < 2) status = SPORK_OK;
+        if (again && attempt < 3) status = SPORK_OK;
     }
     spork__fd_close(ack[1]);
     spork__fd_close(leash[0]);
@@ -681,8 +714,11 @@ spork_status spork__relay_reap(spork__child *child, spork__end *end)
     int got = 0;
     for (int attempt = 0; attempt < 2 && got != 1; attempt++) /* again after a passing error, before it is given up */
         got = child->handle == SPORK__NO_HANDLE ? 0 : spork__fd_read((int)child->handle, told, sizeof told);
-    if (got != 1) {
-        end->exitcode = SPORK_EXIT_UNKNOWN; /* its server was killed */
+    if (got != 1) { /* its server was killed */
+        /* Of one that nobody told us of, the first is such a handle itself. */
+        if (!spork__exit_told((int)child->interrupt, end) &&
+            !spork__exit_told((int)child->handle, end))
+            end->exitcode = SPORK_EXIT_UNKNOWN;
         return SPORK_OK;
     }
     spork__exit_decode((int)told[0], end);
@@ -694,20 +730,23 @@ spork_status spork__relay_reap(spork__child *child, spork__end *end)
 static spork_status ask_to_signal(server *s, packet *p, const spork__child *child, int number)
 {
     spork__reply reply;
-    int fd;
+    int fds[2];
     if (!s->used || s->process.pid != child->relay || s->owner != (int)getpid()) return SPORK_BROKEN;
     p->request = (spork__request){.magic = SPORK__SERVER_MAGIC,
                                   .type = SPORK__REQUEST_SIGNAL,
                                   .sequence = ++s->sequence,
                                   .pid = child->pid,
                                   .signal = number};
-    return ask(s, p, NULL, &reply, &fd) == ANSWERED && reply.pid == child->pid ? SPORK_OK : SPORK_BROKEN;
+    return ask(s, p, NULL, &reply, fds) == ANSWERED && reply.pid == child->pid ? SPORK_OK
+                                                                               : SPORK_BROKEN;
 }
 
-/* The server is the parent: it alone knows whether the number is still this child's. */
+/* Without a handle the server, who is the parent, alone knows whether the number is still this
+ * child's. */
 spork_status spork__relay_signal(spork__child *child, int number)
 {
     spork_status status = SPORK_BROKEN;
+    if (spork__exit_signal_by((int)child->interrupt, number)) return SPORK_OK;
     packet *p = spork__alloc(sizeof *p, "a request");
     if (p == NULL) return SPORK_NO_MEMORY;
     spork__os_lock(SPORK__LOCK_SERVER);

@@ -40,6 +40,7 @@ bool spork__os_process_stopped(int pid)
 }
 
 uint64_t spork__os_pid_namespace(void) { return 0; }
+bool spork__children_elsewhere(void) { return false; }
 
 int spork__os_thread_count(void)
 {

@@ -153,6 +153,17 @@ uint64_t spork__os_pid_namespace(void)
     return stat("/proc/self/ns/pid", &about) == 0 ? (uint64_t)about.st_ino : 0;
 }
 
+/* Where they come into is told by the kernel once the first of them is there. Before that there is
+ * a link that leads nowhere. */
+bool spork__children_elsewhere(void)
+{
+    static const char own[] = "/proc/thread-self/ns/pid",
+                      theirs[] = "/proc/thread-self/ns/pid_for_children";
+    struct stat here, there;
+    if (stat(own, &here) != 0 || lstat(theirs, &there) != 0) return false;
+    return stat(theirs, &there) != 0 || there.st_ino != here.st_ino;
+}
+
 int spork__os_thread_count(void)
 {
     struct stat about;

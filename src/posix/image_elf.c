@@ -141,6 +141,47 @@ spork_status spork__os_image_find(const spork__os_image *wanted, spork__os_image
     return s.found ? SPORK_OK : spork__fail(SPORK_NOT_FOUND, "%s is not loaded", wanted->path);
 }
 
+typedef struct member {
+    struct stat file;
+    bool first, found;
+} member;
+
+static int compare_library(struct dl_phdr_info *info, size_t size, void *user)
+{
+    member *m = user;
+    struct stat about;
+    bool program = m->first;
+    (void)size;
+    m->first = false;
+    m->found = !program && strchr(info->dlpi_name, '/') != NULL &&
+               stat(info->dlpi_name, &about) == 0 && about.st_dev == m->file.st_dev &&
+               about.st_ino == m->file.st_ino;
+    return m->found;
+}
+
+bool spork__image_is_library(const char *path)
+{
+    member m = {.first = true};
+    if (stat(path, &m.file) != 0) return false;
+    dl_iterate_phdr(compare_library, &m);
+    return m.found;
+}
+
+static int identify_first(struct dl_phdr_info *info, size_t size, void *user)
+{
+    (void)size;
+    spork__elf_identify((uintptr_t)info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum, user);
+    return 1;
+}
+
+bool spork__image_is_program(const char *path)
+{
+    uint8_t ours[SPORK__IDENTITY_SIZE] = {0}, theirs[SPORK__IDENTITY_SIZE] = {1};
+    dl_iterate_phdr(identify_first, ours);
+    return spork__os_image_file_identity(path, theirs) == SPORK_OK &&
+           memcmp(ours, theirs, sizeof ours) == 0;
+}
+
 /* Weak, so that a static program does not drag the loader in by us; it has no libraries then. */
 extern void *dlopen(const char *, int) __attribute__((weak));
 extern char *dlerror(void) __attribute__((weak));

@@ -8,7 +8,14 @@
  * Needs Linux 5.6: earlier ones also signal when any other end of the pipe is closed, such as that of a sibling that has ended (fs/pipe.c,
  * pipe_release).
  *
- * Why not PR_SET_PDEATHSIG: it fires when the *thread* that forked ends. */
+ * Why not PR_SET_PDEATHSIG: it fires when the *thread* that forked ends.
+ *
+ * Process 1 of a pid namespace takes no signal of this kind that it has not asked for: it gets a
+ * thread beside it (lifeline_thread.c). What no other process could want: who has a thread more
+ * cannot enter a user namespace, is not confined as a whole by calls for one thread, and does not
+ * end by pthread_exit. So a child that becomes another user than its parent is left to the kernel's
+ * rule: root of the first user namespace, and who was that user when it was tied, may signal it;
+ * else the tie is lost. */
 #include "os.h"
 
 #include <fcntl.h>
@@ -43,5 +50,5 @@ spork_status spork__lifeline_arm(int own)
         return spork__fail_os(errno, "the lifeline cannot be armed");
     struct pollfd p = {.fd = own, .events = POLLIN};
     if (spork__sys_poll(&p, 1, 0) > 0) kill(getpid(), SIGKILL); /* it broke before it was armed */
-    return SPORK_OK;
+    return getpid() == 1 ? spork__lifeline_watch(own) : SPORK_OK;
 }

@@ -53,6 +53,8 @@ static void after_fork(void)
 
 static void after_fork_in_child(void)
 {
+    /* None of them is here; and who does not write copies no page. */
+    if (spork__own_threads != 0) spork__own_threads = 0;
     if (call_in_child != NULL) call_in_child();
     after_fork();
 }

@@ -40,6 +40,23 @@ int spork__fd_cloexec(int fd)
     return fd;
 }
 
+void spork__file_note(int fd, spork__file *file)
+{
+    struct stat about;
+    *file = (spork__file){0, 0, 0};
+    if (fstat(fd, &about) != 0) return;
+    *file = (spork__file){(uint64_t)about.st_dev, (uint64_t)about.st_ino,
+                          (uint32_t)(about.st_mode & S_IFMT)};
+}
+
+bool spork__file_is(int fd, const spork__file *file)
+{
+    spork__file now;
+    spork__file_note(fd, &now);
+    return now.inode == file->inode && now.device == file->device && now.type == file->type &&
+           now.type != 0;
+}
+
 bool spork__is_full(int code)
 {
     return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOSPC;

@@ -36,6 +36,14 @@ int spork__fd_open(const char *path, int flags);            /* -1 with errno; a 
 int spork__fd_pipe(int ends[2]);                            /* 0 or -1 with errno */
 int spork__fd_socket_pair(int ends[2]);                     /* the same, for both directions */
 int spork__fd_close(int fd);                                /* returns -1; -1 is fine */
+/* Which file a descriptor refers to; whether it still does, and is not closed or another one of the
+ * program's by now. */
+typedef struct spork__file {
+    uint64_t device, inode; /* 0 where the system has none for pipes: then the type alone tells */
+    uint32_t type;
+} spork__file;
+void spork__file_note(int fd, spork__file *file);
+bool spork__file_is(int fd, const spork__file *file);
 int spork__fd_write(int fd, const void *data, size_t size); /* whole; 0 or -1. No SIGPIPE on sockets only */
 int spork__fd_read(int fd, void *data, size_t size); /* whole: 1; end of file before the first byte: 0; else -1 */
 /* poll, whole: false when the time is over. */
@@ -99,6 +107,11 @@ spork_status spork__exit_wait(const spork__child *child, int timeout_ms);
 spork_status spork__exit_reap(spork__child *child, spork__end *end);
 spork_status spork__exit_signal(spork__child *child, int number);
 void spork__exit_decode(int wait_status, spork__end *end);
+/* A handle of a child that serves another process, too, which is not its parent; -1. By it: how it
+ * ended, when it has, and was reaped by whomever; and a signal. false: not on this system. */
+int spork__exit_open_for_others(int pid);
+bool spork__exit_told(int handle, spork__end *end);
+bool spork__exit_signal_by(int handle, int number);
 
 /* ---- relayed children (forkserver.c) ---- */
 spork_status spork__relay_wait(const spork__child *child, int timeout_ms);
@@ -123,12 +136,23 @@ extern _Atomic int spork__own_threads;
 /* ---- the lifeline ---- */
 /* Its descriptors in this process, three at most. */
 int spork__lifeline_descriptors(int *list);
-/* The alternatives. A read end for one child, of that lifeline; -1 with errno. */
+/* What ties one child: its read end, and its parent's write end of the same pipe, if that is for
+ * this child alone; -1: none. */
+typedef struct spork__tie {
+    int own, leash;
+} spork__tie;
+/* For one child, to that lifeline (SPORK__NO_HANDLE: to none); 0, or -1 with errno. */
+int spork__lifeline_for(spork_native end, spork__tie *tie);
+void spork__lifeline_drop(spork__tie *tie);
+/* The alternatives. A read end for one child, of that lifeline; -1 with errno. Not when /proc is
+ * missing, or belongs to another user. */
 int spork__lifeline_open(int end);
 /* This process is killed from now on when its end breaks, at once if it has. */
 spork_status spork__lifeline_arm(int own);
-/* Whether that costs a thread. */
+/* Whether that always costs a thread. */
 bool spork__lifeline_needs_thread(void);
+/* The thread. */
+spork_status spork__lifeline_watch(int own);
 
 /* In a relayed child: the pipe on which its server will tell its end, which breaks by our end should the server be gone; -1. */
 extern int spork__relay_pipe;
@@ -136,13 +160,35 @@ extern int spork__relay_pipe;
 /* SPORK_INVALID if one of the user's descriptors is not open. */
 spork_status spork__check_passed(const spork__launch *launch);
 
+/* ---- execute.c ---- */
+typedef struct spork__execution {
+    int program; /* a descriptor of it */
+    char *const *argv, *const *environment;
+    const spork__launch *launch; /* its record, what is given and passed go through the exec, */
+    int ack;                     /* and this */
+} spork__execution;
+/* A child that runs it. 0, or the reason why it cannot be run. */
+int spork__execute(const spork__execution *execution, int *pid);
+
 /* ---- the program (self.c) ---- */
-/* What to execute to run this program again. */
+/* What to execute to run this program again. "": it is not known. */
 const char *spork__program_file(void);
+/* In a child that may not be able to find it: a descriptor of it, which it has from its parent. */
+void spork__program_given(int fd);
+/* Whether the descriptor below is still that one: this program may have closed it, and made another
+ * of it. */
+bool spork__program_is_ours(void);
+/* Whether it cannot be executed by the name above, as where /proc is not there. */
+bool spork__program_is_nameless(void);
 /* A descriptor that must stay open in children until they execute; -1. */
 int spork__program_fd(void);
 void spork__program_moved(int fd);
 const char *spork__program_argv0(void);
+
+/* ---- images (image_elf.c) ---- */
+/* Whether that file is a library of this program; whether it is the program itself. */
+bool spork__image_is_library(const char *path);
+bool spork__image_is_program(const char *path);
 
 /* ---- what a child has from its parent (attributes.c) ---- */
 typedef struct spork__attributes {
@@ -153,6 +199,13 @@ void spork__attributes_now(spork__attributes *now);
 /* Whether this process may look at that one, as at one with no more rights. Of a domain of Landlock, which
  * nothing else tells of, nobody outside can be seen. */
 bool spork__attributes_may_look_at(int pid);
+
+/* ---- identity.c's alternatives ---- */
+/* Whether the children of this thread come into another pid namespace than its own. False where
+ * that cannot be told. */
+bool spork__children_elsewhere(void);
+/* The sentence for a fork that failed (fork.c). */
+spork_status spork__fork_failed(int code, const char *what);
 
 /* ---- fork server, both sides ---- */
 enum { SPORK__MAX_FDS = 250, SPORK__SERVER_INLINE = 32768 };
@@ -172,7 +225,10 @@ typedef struct spork__reply {
     uint32_t magic, sequence;
     int32_t pid;      /* 0: failed, with `code` */
     int32_t code;     /* errno */
-    uint32_t relayed; /* a descriptor comes with it: the end's status will be written there */
+    /* So many descriptors come with it: one on which the end's status will be written, and a handle
+     * of the child. 0: it is the owner's own. */
+    uint32_t relayed;
+    uint32_t untied; /* failed, for it cannot open a lifeline: it wants to be given a leash */
     char stage[60];
 } spork__reply;
 enum { SPORK__SERVER_MAGIC = 0x53504b31 };

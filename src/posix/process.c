@@ -126,8 +126,9 @@ static bool close_ranges(const int64_t *sorted, size_t count)
 static void close_others(const int64_t *keep, size_t count)
 {
     int64_t sorted[512];
-    if (count > sizeof sorted / sizeof *sorted) count = sizeof sorted / sizeof *sorted;
+    if (count > sizeof sorted / sizeof *sorted - 1) count = sizeof sorted / sizeof *sorted - 1;
     for (size_t i = 0; i < count; i++) sorted[i] = keep[i];
+    if (spork__program_fd() >= 0) sorted[count++] = spork__program_fd();
     qsort(sorted, count, sizeof *sorted, compare);
     if (close_ranges(sorted, count) || close_listed("/proc/self/fd", sorted, count) ||
         close_listed("/dev/fd", sorted, count))
@@ -203,17 +204,22 @@ spork_status spork__os_signal(spork__child *child, spork__signal signal)
 
 void spork__os_child_close(spork__child *child)
 {
-    if (child->handle == SPORK__NO_HANDLE && child->job == SPORK__NO_HANDLE && child->ack == SPORK__NO_HANDLE)
+    if (child->handle == SPORK__NO_HANDLE && child->job == SPORK__NO_HANDLE &&
+        child->ack == SPORK__NO_HANDLE && child->interrupt == SPORK__NO_HANDLE)
         return; /* in a forked child a write costs a page */
     spork__fd_close((int)child->handle);
     spork__fd_close((int)child->job);
+    spork__fd_close((int)child->interrupt);
     spork__fd_close((int)child->ack);
-    child->handle = child->job = child->ack = SPORK__NO_HANDLE;
+    child->handle = child->job = child->interrupt = child->ack = SPORK__NO_HANDLE;
 }
 
 void spork__exit_decode(int wait_status, spork__end *end)
 {
     end->native = (uint32_t)wait_status;
+#ifdef WCOREDUMP
+    end->dumped = WIFSIGNALED(wait_status) && WCOREDUMP(wait_status);
+#endif
     end->exitcode = WIFEXITED(wait_status)     ? WEXITSTATUS(wait_status)
                     : WIFSIGNALED(wait_status) ? -WTERMSIG(wait_status)
                                                : SPORK_EXIT_UNKNOWN;

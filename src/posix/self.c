@@ -19,6 +19,7 @@
 
 static struct {
     int fd; /* Linux: on the program file, which may be replaced or deleted meanwhile */
+    spork__file which;
     char file[40];
 } program = {.fd = -1};
 /* Not allocated: a plug-in's copy of the library may be unloaded, and nobody would free them. */
@@ -31,14 +32,58 @@ const char *spork__os_program_path(void) { return program_path; }
 
 static void remember_descriptor(int fd)
 {
+    if (program.fd != fd) spork__fd_close(program.fd);
     program.fd = fd;
+    if (fd >= 0) spork__file_note(fd, &program.which);
     if (fd >= 0) snprintf(program.file, sizeof program.file, "/proc/self/fd/%d", fd);
 }
+
+bool spork__program_is_ours(void)
+{
+    return program.fd < 0 || spork__file_is(program.fd, &program.which);
+}
+
+bool spork__program_is_nameless(void)
+{
+    struct stat about;
+    if (program.fd < 0) return false;
+    return stat(program.file, &about) != 0 || (uint64_t)about.st_ino != program.which.inode ||
+           (uint64_t)about.st_dev != program.which.device;
+}
+
+void spork__program_given(int fd) { remember_descriptor(spork__fd_cloexec(fd)); }
 
 void spork__program_moved(int fd)
 {
     if (fd != program.fd) remember_descriptor(fd);
 }
+
+#if !defined(__APPLE__)
+/* A program that the loader was called to run (ld.so PROGRAM): what this process executes is the
+ * loader, then. NULL: it is not so. */
+static const char *run_by_loader(void)
+{
+#if SPORK_HAVE_SYS_AUXV && defined(AT_EXECFN)
+    struct stat about;
+    bool hidden = stat("/proc/self/exe", &about) != 0; /* or there is no /proc to say what it is */
+    if (!hidden && (getauxval(AT_BASE) != 0 || !spork__image_is_library("/proc/self/exe")))
+        return NULL;
+    return (const char *)getauxval(AT_EXECFN);
+#else
+    return NULL;
+#endif
+}
+
+static void remember_file(const char *file)
+{
+    char real[PATH_MAX];
+    program_path[0] = 0;
+    if (!spork__image_is_program(file)) return;
+    remember_descriptor(spork__fd_private(spork__fd_open(file, O_RDONLY)));
+    if (realpath(file, real) != NULL && strlen(real) < sizeof program_path)
+        memcpy(program_path, real, strlen(real) + 1);
+}
+#endif
 
 spork_status spork__os_remember_program(const char *argv0)
 {
@@ -48,11 +93,15 @@ spork_status spork__os_remember_program(const char *argv0)
     uint32_t size = sizeof program_path;
     if (_NSGetExecutablePath(path, &size) != 0) return spork__fail(SPORK_TOO_LARGE, "the program's path is too long");
 #else
+    const char *file = run_by_loader();
     ssize_t n = readlink("/proc/self/exe", path, sizeof program_path - 1);
     path[n > 0 ? n : 0] = 0;
+    if (file != NULL && program.fd < 0) remember_file(file);
+    if (file != NULL && program.fd >= 0) return SPORK_OK;
     /* Not the path: a file put in its place would be another program. And not /proc/self/exe itself at the time of a start:
      * under valgrind that is valgrind. */
-    remember_descriptor(spork__fd_private(spork__fd_open("/proc/self/exe", O_RDONLY)));
+    int fd = spork__fd_private(spork__fd_open("/proc/self/exe", O_RDONLY));
+    if (fd >= 0 || program.fd < 0) remember_descriptor(fd);
     if (program.fd < 0 && argv0 != NULL && path[0] == 0) {
         char real[PATH_MAX];
         if (realpath(argv0, real) != NULL && strlen(real) < sizeof program_path) memcpy(path, real, strlen(real) + 1);
@@ -161,6 +210,7 @@ spork_status spork__os_status(int64_t code)
     case ENOMEM: return SPORK_NO_MEMORY;
     case ENOSPC:
     case EAGAIN: /* of fork: too many processes */
+    case ETOOMANYREFS: /* descriptors in messages that nobody has received */
     case EMFILE:
     case ENFILE:
     case EDQUOT: return SPORK_NO_SPACE;

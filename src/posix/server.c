@@ -78,18 +78,22 @@ static void reap_children(void)
 
 /* ---- answers ---- */
 
+static void send_reply(spork__reply *reply, uint32_t sequence, const char *stage, const int fds[2])
+{
+    reply->magic = SPORK__SERVER_MAGIC;
+    reply->sequence = sequence;
+    snprintf(reply->stage, sizeof reply->stage, "%s", stage);
+    if (spork__socket_send(self.socket, reply, sizeof *reply, fds, reply->relayed) != 0)
+        spork__os_exit(0); /* owner gone */
+}
+
 static void answer(uint32_t sequence, int pid, int code, const char *stage, int pipe)
 {
-    spork__reply reply;
-    memset(&reply, 0, sizeof reply);
-    reply.magic = SPORK__SERVER_MAGIC;
-    reply.sequence = sequence;
-    reply.pid = pid;
-    reply.code = code;
-    reply.relayed = pipe >= 0;
-    snprintf(reply.stage, sizeof reply.stage, "%s", stage);
-    if (spork__socket_send(self.socket, &reply, sizeof reply, &pipe, pipe >= 0 ? 1 : 0) != 0)
-        spork__os_exit(0); /* owner gone */
+    int fds[2] = {pipe, pipe >= 0 ? spork__exit_open_for_others(pid) : -1};
+    spork__reply reply = {
+        .pid = pid, .code = code, .relayed = (uint32_t)((fds[0] >= 0) + (fds[1] >= 0))};
+    send_reply(&reply, sequence, stage, fds);
+    spork__fd_close(fds[1]);
 }
 
 static void answer_signal(const spork__request *request)
@@ -238,13 +242,24 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     if (j->request.has_block) spork__fd_close(j->fds[j->request.has_ack ? 1 : 0]);
 }
 
+/* False: the child is to be tied to the common lifeline, and cannot; answered. */
+static bool have_lifeline(const job *j)
+{
+    if (j->request.number_count <= SPORK__GIVEN_LIFELINE || j->numbers[SPORK__GIVEN_LIFELINE] != -3)
+        return true;
+    if (self.next_lifeline >= 0 || (self.next_lifeline = spork__lifeline_open(self.lifeline)) >= 0)
+        return true;
+    spork__reply reply = {.code = errno, .untied = !spork__is_full(errno)};
+    send_reply(&reply, j->request.sequence, "open a lifeline", NULL);
+    return false;
+}
+
 /* True in the child. */
 static bool start(job *j, spork__served *served)
 {
     int pipe_ends[2] = {-1, -1}, pid = -1;
     relayed *r = NULL;
-    if (self.next_lifeline < 0 && (self.next_lifeline = spork__lifeline_open(self.lifeline)) < 0) {
-        answer(j->request.sequence, 0, errno, "open a lifeline", -1);
+    if (!have_lifeline(j)) {
         drop(j);
         return false;
     }
@@ -318,7 +333,8 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
     self.words = control;
     if (!spork__lifeline_needs_thread()) { /* else the end of the socket has to do: a server has one thread */
         int own = spork__lifeline_open((int)lifeline);
-        spork_status status = own < 0 ? spork__fail_os(errno, "no lifeline") : spork__os_lifeline_tie(own);
+        if (own < 0 && spork__is_full(errno)) return spork__fail_os(errno, "no lifeline");
+        spork_status status = own >= 0 ? spork__os_lifeline_tie(own) : SPORK_OK;
         if (status != SPORK_OK) return status;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -328,7 +344,8 @@ spork_status spork__os_forkserver_main(spork_native socket, spork_native lifelin
     self.tree = -1; /* mapped: children find it so */
     self.relay = (wish != NULL && strcmp(wish, "relay") == 0) || !spork__clone_works();
     if (self.relay && !watch_children()) return spork__fail_os(errno, "no pipe");
-    const char *how = self.relay ? "+relay" : "+";
+    char how[32];
+    snprintf(how, sizeof how, "+%c%d", self.relay ? 'r' : 'c', (int)getpid());
     spork__fd_write((int)ack, how, strlen(how));
     spork__fd_close((int)ack);
     for (;;) {

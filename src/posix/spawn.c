@@ -1,10 +1,11 @@
 /* A clean child: this program (or the one that was set) started anew. It is told who it is by one environment variable, which names
  * the descriptor of its bootstrap record and that on which it acknowledges:
  *
- *     SPORK_BOOTSTRAP=<record>:<acknowledge>:<parent's pid>:<nonce>
+ *     SPORK_BOOTSTRAP=<record>:<acknowledge>:<parent's pid>:<nonce>:<program>
  *
  * The parent's pid keeps a program that is run by the child's own constructors, and inherits the variable, from taking itself for the
- * child; the nonce, which stands in the record too, a descriptor that was reused. */
+ * child; the nonce, which stands in the record too, a descriptor that was reused. The program is a
+ * descriptor of it for a child that has no /proc to find it by, else -1. */
 #include "os.h"
 
 #include <fcntl.h>
@@ -91,12 +92,11 @@ static int set_attributes(posix_spawnattr_t *attributes)
     return code != 0 ? code : posix_spawnattr_setflags(attributes, flags);
 }
 
-static int spawn(const spork__launch *launch, const char *file, char **environment, int ack, int *pid)
+static int spawn(const spork__launch *launch, const char *file, char **argv, char **environment,
+                 int ack, int *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    char *argv[] = {(char *)(uintptr_t)(launch->executable != NULL ? launch->executable : spork__program_argv0()),
-                    NULL};
     int code = SPORK__SYS_CODE(posix_spawn_file_actions_init(&actions));
     if (code != 0) return code;
     if ((code = SPORK__SYS_CODE(posix_spawnattr_init(&attributes))) == 0) {
@@ -110,41 +110,91 @@ static int spawn(const spork__launch *launch, const char *file, char **environme
     return code;
 }
 
-spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
+/* By its descriptor, where it has no name; the child gets that, too. */
+static int execute(const spork__launch *launch, char **argv, char **environment, int ack,
+                   char *ours, size_t size, int *pid)
+{
+    spork__execution e = {spork__program_fd(), argv, environment, launch, ack};
+    size_t length = strlen(ours);
+    snprintf(ours + length - 2, size - length + 2, "%d", e.program); /* in the place of -1 */
+    return spork__execute(&e, pid);
+}
+
+/* 0, or why not. */
+static int start(const spork__launch *launch, const char *file, int ack, int *pid)
 {
     char ours[128];
-    int ack[2] = {-1, -1}, pid = 0;
-    const char *file = launch->executable != NULL ? launch->executable : spork__program_file();
-    *child = SPORK__NO_CHILD;
-    spork_status status = spork__check_passed(launch);
-    if (status != SPORK_OK) return status;
+    char *argv[] = {(char *)(uintptr_t)(launch->executable != NULL ? launch->executable
+                                                                   : spork__program_argv0()),
+                    NULL};
+    snprintf(ours, sizeof ours, "%s=%d:%d:%d:%016" PRIx64 ":-1", variable,
+             (int)launch->record->handle, ack, (int)getpid(), launch->nonce);
+    char **environment = make_environment(ours);
+    if (environment == NULL) return ENOMEM;
+    bool nameless = launch->executable == NULL && spork__program_is_nameless();
+    int code = nameless ? execute(launch, argv, environment, ack, ours, sizeof ours, pid)
+                        : spawn(launch, file, argv, environment, ack, pid);
+    spork__free(environment);
+    return code;
+}
+
+/* What can be done about it is said where it can be known. */
+static spork_status cannot_start(const spork__launch *launch, int code)
+{
+    const char *file = launch->executable != NULL ? launch->executable : spork__os_program_path();
+    if (file[0] == 0) file = "this program"; /* known by a descriptor alone */
+    if (code == ENOMEM && spork__children_elsewhere()) return spork__fork_failed(code, file);
+    if (code == ENOENT && launch->executable == NULL && spork__program_fd() >= 0)
+        return spork__fail_os(
+            code,
+            "%s cannot be started from where this process is (chroot?): there is no /proc here, or "
+            "not the loader and the libraries that it wants; SPORK_FORK needs none of them",
+            file);
+    if (code == E2BIG)
+        return spork__fail_os(code, "%s cannot be started: its environment is too large", file);
+    return spork__fail_os(code, "%s cannot be started", file);
+}
+
+static spork_status check_program(const spork__launch *launch, const char *file)
+{
     if (file[0] == 0) return spork__fail(SPORK_UNSUPPORTED, "the file of this program cannot be found; use SPORK_FORK");
+    if (launch->executable == NULL && !spork__program_is_ours())
+        return spork__fail(SPORK_BAD_STATE,
+                           "this program has closed descriptor %d, by which Spork knows its file; "
+                           "use SPORK_FORK",
+                           spork__program_fd());
     if (spork__os_is_privileged())
         return spork__fail(SPORK_UNSUPPORTED,
                            "a set-user-id or otherwise privileged program cannot be started anew: its "
                            "environment is not to be trusted; use SPORK_FORK");
-    int code = spork__fd_pipe(ack) != 0 ? errno : 0, lifeline = -1;
-    if (code == 0 && launch->given[SPORK__GIVEN_LIFELINE] != SPORK__NO_HANDLE &&
-        (lifeline = spork__lifeline_open((int)launch->given[SPORK__GIVEN_LIFELINE])) < 0)
-        code = errno;
-    if (code == 0) {
-        snprintf(ours, sizeof ours, "%s=%d:%d:%d:%016" PRIx64, variable, (int)launch->record->handle, ack[1],
-                 (int)getpid(), launch->nonce);
+    return SPORK_OK;
+}
+
+spork_status spork__os_spawn(const spork__launch *launch, spork__child *child)
+{
+    int ack[2] = {-1, -1}, pid = 0;
+    spork__tie tie = {-1, -1};
+    const char *file = launch->executable != NULL ? launch->executable : spork__program_file();
+    *child = SPORK__NO_CHILD;
+    spork_status status = spork__check_passed(launch);
+    if (status == SPORK_OK) status = check_program(launch, file);
+    if (status != SPORK_OK) return status;
+    if (spork__fd_pipe(ack) != 0 ||
+        spork__lifeline_for(launch->given[SPORK__GIVEN_LIFELINE], &tie) != 0) {
+        status = spork__fail_os(errno, "no pipe for %s", launch->name);
+    } else {
         for (size_t i = 0; i < launch->given_count; i++) launch->given_there[i] = launch->given[i];
-        launch->given_there[SPORK__GIVEN_LIFELINE] = lifeline;
-        char **environment = make_environment(ours);
-        code = environment == NULL ? ENOMEM : spawn(launch, file, environment, ack[1], &pid);
-        spork__free(environment);
+        launch->given_there[SPORK__GIVEN_LIFELINE] = tie.own;
+        int code = start(launch, file, ack[1], &pid);
+        if (code != 0) status = cannot_start(launch, code);
     }
     spork__fd_close(ack[1]);
-    spork__fd_close(lifeline);
-    if (code == 0) {
-        *child = (spork__child){pid, 0, spork__exit_open(pid), SPORK__NO_HANDLE, SPORK__NO_HANDLE, ack[0]};
-    } else {
+    if (status == SPORK_OK) {
+        *child = (spork__child){pid, 0, spork__exit_open(pid), tie.leash, SPORK__NO_HANDLE, ack[0]};
+        tie.leash = -1;
+    } else
         spork__fd_close(ack[0]);
-        status =
-            spork__fail_os(code, "%s cannot be started", launch->executable != NULL ? file : spork__os_program_path());
-    }
+    spork__lifeline_drop(&tie);
     return status;
 }
 
@@ -179,33 +229,47 @@ spork__ack spork__os_await(spork__child *child, int timeout_ms, char *message, s
 
 /* ---- the child's side ---- */
 
+static bool is_pipe(int fd)
+{
+    struct stat about;
+    return fstat(fd, &about) == 0 && S_ISFIFO(about.st_mode);
+}
+
+static bool is_block(int fd)
+{
+    spork__block record;
+    if (spork__os_block_open(&record, fd, 0) != SPORK_OK) return false;
+    spork__os_block_abandon(&record, false); /* the descriptor may not be ours to close */
+    return true;
+}
+
 /* We have another parent than the one that made us: did that one die meanwhile? Then nobody reads what we acknowledge, and the record is
  * there. Who only inherited the variable, as a program that a child's constructors run, finds a reader, or no such descriptors. */
 static bool is_orphan(int record_fd, int ack_fd)
 {
-    struct stat about;
-    spork__block record;
     struct pollfd ack = {.fd = ack_fd, .events = POLLOUT};
-    if (fstat(ack_fd, &about) != 0 || !S_ISFIFO(about.st_mode)) return false;
+    if (!is_pipe(ack_fd)) return false;
     if (SPORK__SYS(spork__sys_poll(&ack, 1, 0)) != 1 || !(ack.revents & (POLLERR | POLLHUP)))
         return false;
-    if (spork__os_block_open(&record, record_fd, 0) != SPORK_OK) return false;
-    spork__os_block_abandon(&record, false); /* the descriptor is not ours to close, should we be wrong */
-    return true;
+    return is_block(record_fd);
 }
 
 spork_status spork__os_bootstrap(spork__block *record, spork_native *ack, uint64_t *nonce)
 {
-    int record_fd, ack_fd, parent;
+    int record_fd, ack_fd, parent, program;
     const char *value = getenv(variable);
     if (value == NULL) return SPORK_NOT_FOUND;
-    int fields = sscanf(value, "%d:%d:%d:%" SCNx64, &record_fd, &ack_fd, &parent, nonce);
+    int fields =
+        sscanf(value, "%d:%d:%d:%" SCNx64 ":%d", &record_fd, &ack_fd, &parent, nonce, &program);
     unsetenv(variable); /* it is not for those whom this process starts */
-    if (fields != 4 || spork__os_is_privileged()) return SPORK_NOT_FOUND;
+    if (fields != 5 || spork__os_is_privileged()) return SPORK_NOT_FOUND;
     if (parent != (int)getppid()) {
         if (is_orphan(record_fd, ack_fd)) spork__os_exit(1); /* else main() would run as if a user had called it */
-        return SPORK_NOT_FOUND;
+        if (getppid() != 0 || !is_pipe(ack_fd) || !is_block(record_fd)) return SPORK_NOT_FOUND;
+        /* Its parent is in another pid namespace: only the process that it has made itself sees
+         * nobody there. */
     }
+    if (program > 2) spork__program_given(program);
     fcntl(record_fd, F_SETFD, FD_CLOEXEC);
     fcntl(ack_fd, F_SETFD, FD_CLOEXEC);
     *ack = ack_fd;

@@ -11,6 +11,7 @@
 #endif
 
 #include "harness.h"
+#include "places.h"
 #include "pools.h"
 #include "security.h"
 #include "shms.h"
@@ -301,6 +302,11 @@ static const scenario scenarios[] = {
     {"surroundings-list", surroundings_scenario_list},
     {"surroundings-read", surroundings_scenario_read},
     {"surroundings-daemon", surroundings_scenario_daemon},
+    {"places-work", places_scenario_work},
+    {"places-fail", places_scenario_fail},
+    {"places-flood", places_scenario_flood},
+    {"places-last", places_scenario_last},
+    {"places-stay", places_scenario_stay},
     {"thread-end", threads_scenario_end},
 };
 

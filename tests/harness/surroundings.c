@@ -347,11 +347,9 @@ static bool both_come(spork_queue *queue, spork_connection *reader)
     return is_right(message);
 }
 
-int surroundings_scenario_deny(const char *argument)
+int surroundings_work(void)
 {
     spork_connection *reader, *writer;
-    SPORK_MUST(spork_init(0, NULL));
-    if (!refuse_named(argument)) return 77;
     spork_queue *queue = spork_queue_new(0, 64 << 20);
     SPORK_MUST(spork_pipe(&reader, &writer));
     spork_process *p = spork_process_new(say_twice, spork_pack(queue, spork_move(writer)));
@@ -363,6 +361,12 @@ int surroundings_scenario_deny(const char *argument)
     spork_queue_free(queue);
     spork_connection_free(reader);
     return kills() ? 0 : 3;
+}
+
+int surroundings_scenario_deny(const char *argument)
+{
+    SPORK_MUST(spork_init(0, NULL));
+    return refuse_named(argument) ? surroundings_work() : 77;
 }
 
 #endif

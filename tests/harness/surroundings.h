@@ -29,6 +29,11 @@ int surroundings_scenario_read(const char *number);
 /* Leaves a daemon behind that ignores SIGTERM. */
 int surroundings_scenario_daemon(const char *argument);
 
+/* ---- what works everywhere ---- */
+
+/* A child, a queue, a connection and a kill do what they always do: 0, else which one does not. */
+int surroundings_work(void);
+
 /* ---- targets ---- */
 
 /* number: executes a program that reads "hello" from that descriptor; it ends with 0. */
