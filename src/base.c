@@ -27,6 +27,7 @@ int spork_getpid(void) { return spork__os_getpid(); }
 double spork_time(void) { return (double)spork__os_now() / 1e9; }
 void spork_sleep(int ms)
 {
+    if (ms < SPORK_FOREVER) return; /* reckoned to be over */
     if (ms != 0) spork__os_cancel_allow(NULL);
     spork__os_sleep(ms);
     spork__os_cancel_forbid();

@@ -78,21 +78,24 @@ static void end(int code)
     if (child.forked) spork__os_on_exit(exit_was_called); /* anew: it is called once */
     if (atomic_flag_test_and_set(&child.ends)) {
         spork__os_flush();
-        spork__os_exit(code & 0xFF);
+        spork__os_exit(code);
     }
     spork_shutdown();
     for (ending *e; (e = next_ending()) != NULL; spork__free(e)) e->fn(e->user); /* one may give another */
     spork__os_flush();
     spork__os_exit_hooks(child.forked);
-    spork__os_exit(code & 0xFF);
+    spork__os_exit(code);
 }
 
 /* exit() goes no further than that in a forked child: its parent's handlers are not its own, nor
  * what its parent has read and not yet used, or written and not yet flushed. */
 static void exit_was_called(int code)
 {
-    if (child.pid == spork__os_getpid()) end(code); /* else in somebody's plain fork */
+    if (child.pid == spork__os_getpid()) end(code & 0xFF); /* else in somebody's plain fork */
 }
+
+/* What a shell would show, but never success for what was none. */
+static int exit_status(int code) { return code != 0 && (code & 0xFF) == 0 ? 255 : code & 0xFF; }
 
 void spork__child_run(const spork__work *work)
 {
@@ -101,5 +104,5 @@ void spork__child_run(const spork__work *work)
     if (work->forked) spork__os_on_exit(exit_was_called);
     int code = work->run != NULL ? work->run(work->self, work->args) : work->target(work->args);
     tell_return(code);
-    end(code);
+    end(exit_status(code));
 }

@@ -5,6 +5,7 @@
  * Nothing is shared but the pipe itself, so nobody has anything to repair. */
 #include "connection.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -13,6 +14,7 @@
 #include "log.h"
 #include "message.h"
 #include "platform.h"
+#include "shutdown.h"
 #include "value.h"
 #include "waitable.h"
 
@@ -21,6 +23,8 @@ struct spork_connection {
     spork__channel channel;
     uint64_t pair; /* both ends have the same, whoever holds them */
     uint8_t side;
+    atomic_bool copied;   /* others may have this end, too */
+    atomic_bool hung_up;  /* this process ends */
     bool look_for_mate;   /* the other end was made in this process, and may still be here */
     bool send_broken;     /* a message was sent in part */
     bool refused; /* the message that is here was no pack of values, and its receiver knows */
@@ -65,7 +69,6 @@ static spork_status settle(spork_connection *c)
 
 static spork_status give(spork__object *object, unsigned flags, spork__parcel *parcel)
 {
-    (void)flags;
     spork_connection *c = of(object);
     const spork__channel *channel = &c->channel;
     spork_status status = settle(c);
@@ -78,6 +81,7 @@ static spork_status give(spork__object *object, unsigned flags, spork__parcel *p
     parcel->handle_count = 1;
     memcpy(parcel->bytes, &about, sizeof about);
     parcel->size = sizeof about;
+    if (!(flags & SPORK__FLAG_MOVE)) atomic_store(&c->copied, true);
     return SPORK_OK;
 }
 
@@ -98,6 +102,7 @@ static spork_status take(const spork__kind *kind, const spork__parcel *parcel, s
     spork_connection *c = new_connection(&channel, about.pair, about.side);
     if (c == NULL) return SPORK_NO_MEMORY;
     c->look_for_mate = true;
+    atomic_store(&c->copied, true); /* who gave it may have kept it */
     *object = &c->object;
     return SPORK_OK;
 }
@@ -112,8 +117,15 @@ static void abandon(spork__object *object, bool close)
 
 static void release(spork__object *object) { spork_connection_free(of(object)); }
 
+static void hang_up(spork__object *object)
+{
+    spork_connection *c = of(object);
+    atomic_store(&c->hung_up, true);
+    spork__os_channel_hang_up(&c->channel, !atomic_load(&c->copied));
+}
+
 const spork__kind spork__connection_kind = {
-    SPORK__KIND_CONNECTION, "connection", give, NULL, take, abandon, release};
+    SPORK__KIND_CONNECTION, "connection", give, NULL, take, abandon, release, hang_up};
 
 /* Under the lock that keeps forks away: a child must find every descriptor on the list of objects. */
 static spork_status make(bool duplex, spork_connection *made[2])
@@ -163,6 +175,14 @@ spork_status spork_pipe_duplex(spork_connection **a, spork_connection **b)
     return spork__in_call(status, "spork_pipe_duplex");
 }
 
+spork_native spork_connection_handle(const spork_connection *c)
+{
+    if (spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind,
+                            "spork_connection_handle") != SPORK_OK)
+        return SPORK__NO_HANDLE;
+    return c->channel.in != SPORK__NO_HANDLE ? c->channel.in : c->channel.out;
+}
+
 void spork_connection_free(spork_connection *c)
 {
     if (!spork__object_freeable(c == NULL ? NULL : &c->object, &spork__connection_kind, "spork_connection_free"))
@@ -182,10 +202,28 @@ spork_native spork_connection_detach(spork_connection *c)
         return SPORK__NO_HANDLE;
     if (spork__in_call(settle(c), "spork_connection_detach") != SPORK_OK) return SPORK__NO_HANDLE;
     spork__os_channel_plain(&c->channel);
+    spork__os_lock(SPORK__LOCK_START); /* nothing is hung up that is the caller's already */
     spork_native handle = c->channel.in != SPORK__NO_HANDLE ? c->channel.in : c->channel.out;
     c->channel.in = c->channel.out = SPORK__NO_HANDLE;
+    spork__os_unlock(SPORK__LOCK_START);
     spork_connection_free(c);
     return handle;
+}
+
+/* ---- the end of this process ---- */
+
+/* A thread that is not the one by which the program ends stays here: it must not be told of an end
+ * that is none, and end the program by what it does then. */
+static spork_status given_up(const char *call)
+{
+    if (!spork__ends_here()) spork__os_sleep(SPORK_FOREVER);
+    return spork__fail(SPORK_CLOSED, "%s: this process is ending, and has given this end up", call);
+}
+
+static spork_status in_call(const spork_connection *c, spork_status status, const char *call)
+{
+    if (status != SPORK_OK && atomic_load(&c->hung_up)) return given_up(call);
+    return spork__in_call(status, call);
 }
 
 /* ---- sending ---- */
@@ -194,6 +232,7 @@ static spork_status check(const spork_connection *c, bool receives, const char *
 {
     spork_status status = spork__object_check(c == NULL ? NULL : &c->object, &spork__connection_kind, call);
     if (status != SPORK_OK) return status;
+    if (atomic_load_explicit(&c->hung_up, memory_order_relaxed)) return given_up(call);
     if (!(receives ? c->receives : c->sends)) /* a handle may be gone, and the call says why */
         return spork__fail(SPORK_INVALID, "%s: this end only %s", call, receives ? "sends" : "receives");
     return SPORK_OK;
@@ -212,11 +251,11 @@ static spork_status send_message(spork_connection *c, const void *data, size_t s
 spork_status spork_connection_send_bytes(spork_connection *c, const void *data, size_t size, int timeout_ms)
 {
     static const char call[] = "spork_connection_send_bytes";
-    spork_status status = check(c, false, call);
+    spork_status status = spork__timed(check(c, false, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (data == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     status = send_message(c, data, size, NULL, 0, timeout_ms);
-    return spork__in_call(status, call);
+    return in_call(c, status, call);
 }
 
 static spork_status send_values(spork_connection *c, const spork_args *values, const spork__parcels *parcels,
@@ -253,11 +292,11 @@ static spork_status send_objects(spork_connection *c, const spork_args *values, 
 spork_status spork_connection_send(spork_connection *c, spork_args values, int timeout_ms)
 {
     static const char call[] = "spork_connection_send";
-    spork_status status = check(c, false, call);
+    spork_status status = spork__timed(check(c, false, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     status = spork__objects_first(&values) != 0 ? send_objects(c, &values, timeout_ms)
                                                 : send_values(c, &values, NULL, NULL, 0, timeout_ms);
-    return spork__in_call(status, call);
+    return in_call(c, status, call);
 }
 
 /* ---- receiving ---- */
@@ -338,11 +377,11 @@ spork_status spork_connection_recv_bytes(spork_connection *c, void *buffer, size
 {
     static const char call[] = "spork_connection_recv_bytes";
     if (received != NULL) *received = 0;
-    spork_status status = check(c, true, call);
+    spork_status status = spork__timed(check(c, true, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (buffer == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     status = receive_bytes(c, buffer, size, received, timeout_ms);
-    return spork__in_call(status, call);
+    return in_call(c, status, call);
 }
 
 /* What is no pack of values stays for who receives bytes. Told a second time it goes: whoever receives
@@ -388,16 +427,16 @@ spork_status spork_connection_recv(spork_connection *c, spork_args **values, int
     static const char call[] = "spork_connection_recv";
     if (values == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *values = NULL;
-    spork_status status = check(c, true, call);
+    spork_status status = spork__timed(check(c, true, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     status = receive_values(c, values, timeout_ms);
-    return spork__in_call(status, call);
+    return in_call(c, status, call);
 }
 
 spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
 {
     static const char call[] = "spork_connection_poll";
-    spork_status status = check(c, true, call);
+    spork_status status = spork__timed(check(c, true, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (!c->message.whole && !c->message.ended) {
         if (timeout_ms != 0) spork__os_cancel_allow(NULL);
@@ -405,7 +444,7 @@ spork_status spork_connection_poll(spork_connection *c, int timeout_ms)
         spork__os_cancel_forbid();
     }
     if (status == SPORK_TIMEOUT) return spork__fail(SPORK_TIMEOUT, "%s: nothing came in %d ms", call, timeout_ms);
-    return spork__in_call(status, call);
+    return in_call(c, status, call);
 }
 
 /* ---- waiting ---- */

@@ -124,3 +124,11 @@ void spork__must(spork_status status, const char *file, int line)
     if (used > 0) spork__os_write_error(text, (size_t)used < sizeof text ? (size_t)used : sizeof text - 1);
     exit(70); /* EX_SOFTWARE; by exit, so that children are joined and files written */
 }
+
+spork_status spork__refuse_time(int timeout_ms, const char *call)
+{
+    return spork__fail(
+        SPORK_INVALID,
+        "%s: %d ms is no time to wait: 0 only looks, SPORK_FOREVER waits as long as it takes", call,
+        timeout_ms);
+}

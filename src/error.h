@@ -25,6 +25,16 @@ static inline spork_status spork__in_call(spork_status status, const char *call)
     return status == SPORK_OK ? SPORK_OK : spork__fail_in(status, "%s", call);
 }
 
+/* Not for a number of milliseconds that is negative, and not SPORK_FOREVER: a mistake in reckoning
+ * must not become a wait without end. */
+spork_status spork__refuse_time(int timeout_ms, const char *call);
+/* The entry check of a public function that waits: that of its object, then that of the time. */
+static inline spork_status spork__timed(spork_status status, int timeout_ms, const char *call)
+{
+    return status != SPORK_OK || timeout_ms >= SPORK_FOREVER ? status
+                                                             : spork__refuse_time(timeout_ms, call);
+}
+
 /* Implemented by the platform (self.c): the text and the status of a system's error code. */
 const char *spork__os_error_text(int64_t code, char *buffer, size_t size);
 spork_status spork__os_status(int64_t code);

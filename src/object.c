@@ -79,6 +79,19 @@ void spork__object_each(void (*fn)(spork__object *object, void *user), void *use
     if (!alone) spork__os_unlock(SPORK__LOCK_OBJECTS);
 }
 
+static void hang_up(spork__object *object, void *unused)
+{
+    (void)unused;
+    if (object->kind->hang_up != NULL && !object->not_shared) object->kind->hang_up(object);
+}
+
+void spork__objects_hang_up(void)
+{
+    spork__os_lock(SPORK__LOCK_START); /* descriptors come and go; a fork in another thread waits */
+    spork__object_each(hang_up, NULL, false);
+    spork__os_unlock(SPORK__LOCK_START);
+}
+
 enum { THERE = 1, SAME = 2 }; /* two bits for each place */
 
 void spork__parcel_put(spork__parcel *parcel, spork__places places, int count, uint32_t *which)

@@ -45,6 +45,9 @@ typedef struct spork__kind {
     void (*abandon)(spork__object *object, bool close);
     /* Frees an object for good: `free` of the public API. */
     void (*release)(spork__object *object);
+    /* This process ends: what the others would wait for, as its role or its end of a pipe, is given
+     * up. NULL: nothing of the kind. Under SPORK__LOCK_OBJECTS; other threads may be in a call. */
+    void (*hang_up)(spork__object *object);
 } spork__kind;
 
 /* The first member of every such object. */
@@ -90,6 +93,8 @@ void spork__places_close(spork__places places, int count);
 
 /* Calls `fn` for every object of this process, under SPORK__LOCK_OBJECTS; `alone`: in a forked child, without. */
 void spork__object_each(void (*fn)(spork__object *object, void *user), void *user, bool alone);
+/* Hangs up all of them. */
+void spork__objects_hang_up(void);
 /* Whether `is` says so of any object of that kind in this process. */
 bool spork__object_any(const spork__kind *kind, bool (*is)(const spork__object *object, const void *user),
                        const void *user);

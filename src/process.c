@@ -29,6 +29,8 @@ static spork_process ourselves = {
     .relation = SPORK__OURSELVES, .state = SPORK__PROCESS_RUNNING, .name = (char *)"MainProcess"};
 static spork_process our_parent = {.relation = SPORK__OUR_PARENT};
 static bool have_parent;
+static spork_start_method started_by; /* then */
+static bool parent_is_unseen; /* it is in another pid namespace: its number means nothing here */
 
 /* ---- settings ---- */
 
@@ -57,6 +59,12 @@ static spork_status check_method(spork_start_method method, const char *call)
                            "%s: this system cannot %s; use SPORK_SPAWN, or SPORK_DEFAULT for its best one", call,
                            method_name(method));
     return SPORK_OK;
+}
+
+/* One that cannot be seen lives: this process would have ended with it. */
+static bool parent_lives(void)
+{
+    return parent_is_unseen || spork__os_process_alive(our_parent.child.pid, our_parent.start_time);
 }
 
 spork_status spork_set_start_method(spork_start_method method)
@@ -88,8 +96,22 @@ spork_start_method spork_get_start_method(void)
     for (int m = SPORK_FORK; wish != NULL && m <= SPORK_FORKSERVER; m++)
         if (strcmp(wish, method_name((spork_start_method)m)) == 0 && spork__os_has_method((spork_start_method)m))
             return (spork_start_method)m;
-    if (wish != NULL && spork_parent_process() == NULL) tell_unknown_method(wish);
-    return spork__os_default_method();
+    if (wish != NULL && !have_parent) tell_unknown_method(wish);
+    return have_parent && spork__os_has_method(started_by) ? started_by
+                                                           : spork__os_default_method();
+}
+
+size_t spork_start_methods(spork_start_method *list, size_t room)
+{
+    size_t count = 0;
+    spork_start_method first = spork__os_default_method();
+    for (int m = SPORK_DEFAULT; m <= SPORK_FORKSERVER; m++) {
+        spork_start_method method = m == SPORK_DEFAULT ? first : (spork_start_method)m;
+        if (!spork__os_has_method(method) || (m != SPORK_DEFAULT && method == first)) continue;
+        if (count < room && list != NULL) list[count] = method;
+        count++;
+    }
+    return count;
 }
 
 spork_status spork_set_executable(const char *path)
@@ -351,7 +373,7 @@ static bool was_started(const spork_process *p)
 static spork_status join_parent(int timeout_ms)
 {
     uint64_t until = spork__os_now() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000;
-    while (spork__os_process_alive(our_parent.child.pid, our_parent.start_time)) {
+    while (parent_lives()) {
         if (timeout_ms >= 0 && spork__os_now() >= until)
             return spork__fail(SPORK_TIMEOUT, "spork_process_join(%s): it still runs", our_parent.name);
         spork_sleep(10); /* a grandparent's business at most: no descriptor is kept for it */
@@ -369,6 +391,7 @@ static spork_status check_started(spork_process *p, const char *call)
 spork_status spork_process_join(spork_process *p, int timeout_ms)
 {
     static const char call[] = "spork_process_join";
+    if (p != NULL && timeout_ms < SPORK_FOREVER) return spork__refuse_time(timeout_ms, call);
     if (p == &our_parent) return join_parent(timeout_ms);
     if (p == &ourselves) return spork__fail(SPORK_BAD_STATE, "%s(%s): a process cannot join itself", call, p->name);
     spork_status status = check_started(p, call);
@@ -421,7 +444,7 @@ bool spork_process_is_alive(const spork_process *p)
 {
     if (p == NULL) return false;
     if (p == &ourselves) return true;
-    if (p == &our_parent) return spork__os_process_alive(p->child.pid, p->start_time);
+    if (p == &our_parent) return parent_lives();
     if (p->owner != spork__os_getpid() || exitcode_now(p) != SPORK_RUNNING) return false;
     spork__os_lock(SPORK__LOCK_CHILDREN);
     bool running = p->state == SPORK__PROCESS_RUNNING;
@@ -439,6 +462,8 @@ int spork_process_pid(const spork_process *p)
 }
 
 const char *spork_process_name(const spork_process *p) { return p != NULL ? p->name : ""; }
+
+bool spork_process_is_daemon(const spork_process *p) { return p != NULL && p->daemon; }
 
 spork_native spork_process_sentinel(const spork_process *p)
 {
@@ -470,8 +495,9 @@ spork_status spork_process_outcome(const spork_process *p)
     if (p->limits.max_cpu_ms != 0)
         snprintf(cpu, sizeof cpu, "; of its %llu ms of CPU time it used %llu", (unsigned long long)p->limits.max_cpu_ms,
                  (unsigned long long)p->end.cpu_ms);
-    return spork__fail(judge(p, near_memory), "%s (pid %d) %s, native code 0x%x%s%s", p->name, p->child.pid,
-                       spork__exit_text(p->end.exitcode, text), p->end.native, memory, cpu);
+    return spork__fail(judge(p, near_memory), "%s (pid %d) %s%s, native code 0x%x%s%s", p->name,
+                       p->child.pid, spork__exit_text(p->end.exitcode, text),
+                       p->end.dumped ? " (core dumped)" : "", p->end.native, memory, cpu);
 }
 
 void spork_process_free(spork_process *p)
@@ -524,6 +550,9 @@ spork_status spork__process_become(const spork__startup *startup)
     our_parent.child.pid = startup->parent_pid;
     our_parent.start_time = startup->parent_start;
     have_parent = true;
+    parent_is_unseen = spork__os_getppid() == 0;
+    started_by = startup->started_by;
+    ourselves.daemon = startup->daemon;
     all.count = 0;
     spork__thread_is_main();
     spork__log_name(startup->name);
@@ -538,8 +567,6 @@ spork_status spork__process_become(const spork__startup *startup)
 
 /* ---- the end ---- */
 
-enum { DAEMON_MS = 2000, STEP_MS = 100 };
-
 void spork__processes_terminate_daemons(void)
 {
     int self = spork__os_getpid();
@@ -550,8 +577,7 @@ void spork__processes_terminate_daemons(void)
     spork__os_unlock(SPORK__LOCK_CHILDREN);
 }
 
-/* One of those that were asked to end, and did not. */
-static bool kill_a_daemon(char *name, size_t size)
+bool spork__process_kill_daemon(char *name, size_t size)
 {
     int self = spork__os_getpid();
     spork__os_lock(SPORK__LOCK_CHILDREN);
@@ -568,8 +594,8 @@ static bool kill_a_daemon(char *name, size_t size)
     return p != NULL;
 }
 
-/* One that is left: what to wait on, and its name; false: there is none. What has ended is reaped. Most children have none and get here. */
-static bool any_left(spork__child *child, char *name, size_t size)
+/* Most processes have no children, and get here. */
+bool spork__process_left(bool daemons, spork__child *child, char *name, size_t size)
 {
     spork__os_lock(SPORK__LOCK_CHILDREN);
     spork_process *waiting = NULL;
@@ -577,7 +603,7 @@ static bool any_left(spork__child *child, char *name, size_t size)
         next = p->next;
         if (p->state != SPORK__PROCESS_RUNNING || (p->freed && p->outlive_parent)) continue;
         if (!look(p))
-            waiting = p;
+            waiting = p->daemon == daemons ? p : waiting;
         else if (p->freed)
             destroy(p);
     }
@@ -587,24 +613,4 @@ static bool any_left(spork__child *child, char *name, size_t size)
     }
     spork__os_unlock(SPORK__LOCK_CHILDREN);
     return waiting != NULL;
-}
-
-void spork__processes_join_all(spork__last_wait *wait)
-{
-    char name[256];
-    spork__child child;
-    uint64_t begin = spork__os_now();
-    while (any_left(&child, name, sizeof name)) {
-        bool late = spork__os_now() - begin >= DAEMON_MS * UINT64_C(1000000);
-        if (late && kill_a_daemon(name, sizeof name)) {
-            spork__log(SPORK_LOG_WARNING, "%s, a daemon, did not end when it was asked to: killed",
-                       name);
-            spork__os_wait(&child, STEP_MS);
-            continue;
-        }
-        int ms = spork__last_wait_ms(wait, name, child.pid);
-        if (ms == 0) return;
-        /* The object could be freed by another thread meanwhile, but its end is then seen in at most this time. */
-        spork__os_wait(&child, ms);
-    }
 }

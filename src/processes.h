@@ -72,9 +72,12 @@ void spork__process_settings(spork_start_method *method, char executable[SPORK__
 /* "died of signal 9" */
 const char *spork__exit_text(int code, char text[64]);
 
-/* At the end of the process. */
+/* At the end of the process. One that is left, a daemon or not: what to wait on, and its name;
+ * false: there is none. What has ended is reaped. */
+bool spork__process_left(bool daemons, spork__child *child, char *name, size_t size);
 void spork__processes_terminate_daemons(void);
-void spork__processes_join_all(spork__last_wait *wait);
+/* Kills one of the daemons that have not ended, once each; false: there is none any more. */
+bool spork__process_kill_daemon(char *name, size_t size);
 
 /* In a child: this is who we are, and who our parent is. */
 spork_status spork__process_become(const spork__startup *startup);

@@ -67,6 +67,7 @@ struct spork_queue {
     _Atomic uint32_t enrolled; /* as whom; another after a plain fork */
     spork__ring_hands *hands;  /* of that one's line */
     atomic_bool warned, warned_of_bytes;
+    atomic_bool hung_up; /* its roles are not counted any more: this process ends, or the object */
     _Atomic uint32_t
         looked_at[2]; /* how many changes there were when nobody was found missing; for SPORK_PUT, SPORK_GET */
     spork__ring_loan reserved, peeked;
@@ -95,6 +96,7 @@ static line *line_of(const spork_queue *q, uint32_t id)
 static uint32_t id_of(uint64_t roles) { return (uint32_t)(roles >> 32); }
 static uint64_t count_for(const spork_queue *q)
 {
+    if (atomic_load(&q->hung_up)) return 0;
     return (uint64_t)q->rights.put << 16 | (uint64_t)q->rights.get;
 }
 
@@ -165,6 +167,7 @@ static void leave(spork_queue *q, uint32_t me)
     spork__os_lock(
         SPORK__LOCK_OBJECTS); /* no other thread gets an object of it meanwhile, and messages */
     change_roles(q, me, count_for(q), false);
+    atomic_store(&q->hung_up, true);
     bool last = atomic_fetch_sub(&l->objects, 1) == 1;
     if (last) write_off(q, l, atomic_load(&l->roles));
     spork__os_unlock(SPORK__LOCK_OBJECTS);
@@ -187,6 +190,7 @@ static bool others_may(const spork_queue *q, spork_role role)
 static bool we_may(const spork_queue *q, spork_role role)
 {
     uint64_t roles = atomic_load(&line_of(q, q->enrolled)->roles);
+    if (atomic_load(&q->hung_up)) return role == SPORK_PUT ? q->rights.put : q->rights.get;
     return id_of(roles) == q->enrolled && (roles & mask_of(role)) != 0;
 }
 
@@ -510,8 +514,10 @@ static void abandon(spork__object *object, bool close)
 
 static void release(spork__object *object) { spork_queue_free(of(object)); }
 
-const spork__kind spork__queue_kind = {SPORK__KIND_QUEUE, "queue", give, send_off, take,
-                                       abandon,           release};
+static void hang_up(spork__object *object);
+
+const spork__kind spork__queue_kind = {SPORK__KIND_QUEUE, "queue", give,   send_off, take,
+                                       abandon,           release, hang_up};
 
 static void give_up_loans(spork_queue *q)
 {
@@ -573,7 +579,7 @@ SPORK__LONG_WAY static spork_status check_and_put_bytes(spork_queue *q, const vo
                                                         size_t size, int timeout_ms)
 {
     static const char call[] = "spork_queue_put_bytes";
-    spork_status status = check(q, SPORK_PUT, call);
+    spork_status status = spork__timed(check(q, SPORK_PUT, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (data == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     return spork__in_call(put_bytes(q, data, size, timeout_ms, NULL), call);
@@ -582,7 +588,7 @@ SPORK__LONG_WAY static spork_status check_and_put_bytes(spork_queue *q, const vo
 spork_status spork_queue_put_bytes(spork_queue *q, const void *data, size_t size, int timeout_ms)
 {
     uint32_t me = at_a_glance(q);
-    if (me != 0 && (data != NULL || size == 0) &&
+    if (me != 0 && (data != NULL || size == 0) && timeout_ms >= SPORK_FOREVER &&
         spork__ring_put_at_once(&q->ring, me, &q->rights, data, size))
         return SPORK_OK;
     return check_and_put_bytes(q, data, size, timeout_ms);
@@ -612,7 +618,7 @@ static spork_status put_values(spork_queue *q, const spork_args *values, int tim
 spork_status spork_queue_put(spork_queue *q, spork_args values, int timeout_ms)
 {
     static const char call[] = "spork_queue_put";
-    spork_status status = check(q, SPORK_PUT, call);
+    spork_status status = spork__timed(check(q, SPORK_PUT, call), timeout_ms, call);
     return status == SPORK_OK ? spork__in_call(put_values(q, &values, timeout_ms), call) : status;
 }
 
@@ -646,7 +652,7 @@ SPORK__LONG_WAY static spork_status check_and_get_bytes(spork_queue *q, void *bu
     static const char call[] = "spork_queue_get_bytes";
     bytes_sink b = {.sink = {.room = room_in_buffer}, .buffer = buffer, .size = size};
     if (received != NULL) *received = 0;
-    spork_status status = check(q, SPORK_GET, call);
+    spork_status status = spork__timed(check(q, SPORK_GET, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (buffer == NULL && size > 0) return spork__fail(SPORK_INVALID, "%s: NULL, but %zu bytes", call, size);
     status = get_into(q, &b.sink, timeout_ms);
@@ -658,7 +664,7 @@ spork_status spork_queue_get_bytes(spork_queue *q, void *buffer, size_t size, si
                                    int timeout_ms)
 {
     uint32_t me = at_a_glance(q);
-    if (me != 0 && (buffer != NULL || size == 0) &&
+    if (me != 0 && (buffer != NULL || size == 0) && timeout_ms >= SPORK_FOREVER &&
         spork__ring_get_at_once(&q->ring, me, &q->rights, buffer, size, received, q->hands))
         return SPORK_OK;
     return check_and_get_bytes(q, buffer, size, received, timeout_ms);
@@ -711,7 +717,7 @@ spork_status spork_queue_get(spork_queue *q, spork_args **values, int timeout_ms
     static const char call[] = "spork_queue_get";
     if (values == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *values = NULL;
-    spork_status status = check(q, SPORK_GET, call);
+    spork_status status = spork__timed(check(q, SPORK_GET, call), timeout_ms, call);
     return status == SPORK_OK ? spork__in_call(get_values(q, values, timeout_ms), call) : status;
 }
 
@@ -720,6 +726,30 @@ size_t spork_queue_size(const spork_queue *q)
     if (spork__object_check(q == NULL ? NULL : &q->object, &spork__queue_kind, "spork_queue_size") != SPORK_OK)
         return 0;
     return spork__ring_count(&q->ring);
+}
+
+size_t spork_queue_capacity(const spork_queue *q)
+{
+    if (spork__object_check(q == NULL ? NULL : &q->object, &spork__queue_kind,
+                            "spork_queue_capacity") != SPORK_OK)
+        return 0;
+    return (size_t)q->ring.largest;
+}
+
+size_t spork_queue_max_messages(const spork_queue *q)
+{
+    if (spork__object_check(q == NULL ? NULL : &q->object, &spork__queue_kind,
+                            "spork_queue_max_messages") != SPORK_OK)
+        return 0;
+    return q->ring.most < MOST_MESSAGES ? q->ring.most : 0;
+}
+
+bool spork_queue_is_full(spork_queue *q)
+{
+    if (spork__object_check(q == NULL ? NULL : &q->object, &spork__queue_kind,
+                            "spork_queue_is_full") != SPORK_OK)
+        return false;
+    return !spork__ring_ready(&q->ring, true);
 }
 
 /* Of two threads that drop the same, one has it. */
@@ -734,6 +764,25 @@ static bool give_up(spork_queue *q, int roles)
     return has;
 }
 
+static uint64_t count_of(int roles)
+{
+    return (roles & SPORK_PUT ? UINT64_C(1) << 16 : 0) | (roles & SPORK_GET ? 1 : 0);
+}
+
+/* For the others as if this process had ended. For its own threads nothing changes: they must not
+ * be told of an end that is none, and end the program by what they do then. What they have in
+ * hands, or have reserved, is the end's matter. */
+static void hang_up(spork__object *object)
+{
+    spork_queue *q = of(object);
+    uint32_t me = spork__tree_self_known();
+    if (me == 0 || atomic_load(&q->enrolled) != me || atomic_load(&q->hung_up)) return;
+    uint64_t count = count_for(q);
+    atomic_store(&q->hung_up, true);
+    change_roles(q, me, count, false);
+    tell_of_change(q);
+}
+
 spork_status spork_queue_drop(spork_queue *q, int roles)
 {
     static const char call[] = "spork_queue_drop";
@@ -743,11 +792,11 @@ spork_status spork_queue_drop(spork_queue *q, int roles)
         return spork__fail(SPORK_INVALID, "%s: %d is no role: SPORK_PUT, SPORK_GET or both", call, roles);
     if ((roles & SPORK_PUT && q->has_reserved) || (roles & SPORK_GET && q->has_peeked))
         return spork__fail(SPORK_BAD_STATE, "%s: a message is reserved or peeked at", call);
-    if (!give_up(q, roles)) return spork__fail(SPORK_INVALID, "%s: this process has not got that role", call);
-    uint64_t change = (roles & SPORK_PUT ? UINT64_C(1) << 16 : 0) | (roles & SPORK_GET ? 1 : 0);
+    if (!give_up(q, roles))
+        return spork__fail(SPORK_INVALID, "%s: this process has not got that role", call);
     spork__ring_wake_all(&q->ring);                        /* other threads of ours that wait in this role */
     if (roles & SPORK_PUT) spork__ring_pass_own(&q->ring); /* none of them will put after the end is seen */
-    change_roles(q, q->enrolled, change, false);
+    if (!atomic_load(&q->hung_up)) change_roles(q, q->enrolled, count_of(roles), false);
     tell_of_change(q);
     return SPORK_OK;
 }
@@ -810,7 +859,7 @@ spork_status spork_queue_join(spork_queue *q, int timeout_ms)
 {
     static const char call[] = "spork_queue_join";
     spork__deadline d = {.timeout_ms = timeout_ms};
-    spork_status status = check(q, 0, call);
+    spork_status status = spork__timed(check(q, 0, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     while (!all_done(q)) {
         int left = spork__deadline_left(&d);
@@ -835,7 +884,7 @@ spork_status spork_queue_reserve(spork_queue *q, size_t size, void **room, int t
     spork__ring_wait wait = wait_to(&w, true, timeout_ms, NULL);
     if (room == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *room = NULL;
-    spork_status status = check(q, SPORK_PUT, call);
+    spork_status status = spork__timed(check(q, SPORK_PUT, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (!q->words->single_producer)
         return spork__fail(SPORK_UNSUPPORTED, "%s: only with .single_producer: others would have to wait meanwhile",
@@ -870,7 +919,7 @@ spork_status spork_queue_peek(spork_queue *q, spork_bytes *message, int timeout_
     spork__ring_wait wait = wait_to(&w, false, timeout_ms, NULL);
     if (message == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     *message = spork_bytes_of(NULL, 0);
-    spork_status status = check(q, SPORK_GET, call);
+    spork_status status = spork__timed(check(q, SPORK_GET, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (!q->words->single_consumer)
         return spork__fail(SPORK_UNSUPPORTED, "%s: only with .single_consumer: others would have to wait meanwhile",

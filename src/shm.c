@@ -224,7 +224,8 @@ static void abandon(spork__object *object, bool close)
 
 static void release(spork__object *object) { spork_shm_free(of(object)); }
 
-const spork__kind spork__shm_kind = {SPORK__KIND_SHM, "shm", give, NULL, take, abandon, release};
+const spork__kind spork__shm_kind = {SPORK__KIND_SHM, "shm",   give, NULL, take,
+                                     abandon,         release, NULL};
 
 static void forget_name(spork__object *object, void *user)
 {

@@ -5,11 +5,16 @@
 #include <stdlib.h>
 
 #include "log.h"
+#include "object.h"
 #include "platform.h"
 #include "processes.h"
 #include "threads.h"
 
-enum { NOTICE_MS = 2000, STEP_MS = 100, MOST = 4 };
+enum { NOTICE_MS = 2000, DAEMON_MS = 2000, STEP_MS = 100, MOST = 4 };
+
+static _Thread_local bool ends;
+
+bool spork__ends_here(void) { return ends; }
 
 static void (*_Atomic above[MOST])(void);
 
@@ -21,11 +26,16 @@ void spork__at_shutdown(void (*fn)(void))
     }
 }
 
+static long bound_ms(void)
+{
+    const char *wish = spork__os_getenv("SPORK_EXIT_WAIT_MS");
+    return wish != NULL ? strtol(wish, NULL, 10) : -1;
+}
+
 int spork__last_wait_ms(spork__last_wait *w, const char *name, int pid)
 {
     char who[300];
-    const char *wish = spork__os_getenv("SPORK_EXIT_WAIT_MS");
-    long bound = wish != NULL ? strtol(wish, NULL, 10) : -1;
+    long bound = bound_ms();
     uint64_t now = spork__os_now();
     if (w->begin == 0) w->begin = now;
     uint64_t waited = (now - w->begin) / 1000000;
@@ -43,15 +53,74 @@ int spork__last_wait_ms(spork__last_wait *w, const char *name, int pid)
     return ms < 1 ? 1 : ms;
 }
 
+static uint64_t ms_since(uint64_t begin) { return (spork__os_now() - begin) / 1000000; }
+
+/* All that are left of the daemons are killed. */
+static void kill_daemons(void)
+{
+    char name[256];
+    while (spork__process_kill_daemon(name, sizeof name))
+        spork__log(SPORK_LOG_WARNING, "%s, a daemon, did not end when it was asked to: killed",
+                   name);
+}
+
+/* The others first: daemons may serve them. Who does not end by itself may wait for an end that
+ * this process has, its roles in queues and its ends of connections: it gives these up when it says
+ * for whom it waits, and not before, as handlers that run later at the end may still want them. And
+ * then it may wait for the end of a daemon. false: the time is over. */
+static bool join_others(spork__last_wait *wait)
+{
+    char name[256];
+    spork__child child;
+    uint64_t begin = spork__os_now(), asked = 0;
+    bool given_up = false;
+    while (spork__process_left(false, &child, name, sizeof name)) {
+        int ms = spork__last_wait_ms(wait, name, child.pid);
+        if (ms == 0) return false;
+        if (wait->told && !given_up) spork__objects_hang_up();
+        given_up = wait->told;
+        if (asked == 0 && ms_since(begin) >= NOTICE_MS + DAEMON_MS) {
+            spork__processes_terminate_daemons();
+            asked = spork__os_now();
+        }
+        if (asked != 0 && ms_since(asked) >= DAEMON_MS) kill_daemons();
+        /* The object could be freed by another thread meanwhile, but its end is then seen in at
+         * most this time. */
+        spork__os_wait(&child, ms);
+    }
+    return true;
+}
+
+static void join_daemons(const spork__last_wait *wait)
+{
+    char name[256];
+    spork__child child;
+    uint64_t begin = spork__os_now();
+    long bound = bound_ms();
+    while (spork__process_left(true, &child, name, sizeof name)) {
+        uint64_t waited = ms_since(begin);
+        if (bound >= 0 && ms_since(wait->begin) >= (uint64_t)bound) {
+            spork__log(SPORK_LOG_WARNING,
+                       "ending without %s (pid %d): SPORK_EXIT_WAIT_MS has passed", name,
+                       child.pid);
+            return;
+        }
+        if (waited >= DAEMON_MS) kill_daemons();
+        spork__os_wait(&child, STEP_MS);
+    }
+}
+
 void spork_shutdown(void)
 {
-    spork__last_wait wait = {0};
+    spork__last_wait wait = {.begin = spork__os_now()};
+    ends = true;
     spork__os_flush(); /* as an exit handler it runs before the C library's own: what was said is seen while it waits */
     spork__threads_join_all(&wait);
     for (int i = 0; i < MOST; i++)
         if (above[i] != NULL) above[i]();
+    bool in_time = join_others(&wait);
     spork__processes_terminate_daemons();
-    spork__processes_join_all(&wait);
+    if (in_time) join_daemons(&wait);
     spork__os_forkserver_stop();
     /* The id is not given back: daemons, and threads of the program's own, may be inside a lock just now, and the end of the process alone
      * ends them. */

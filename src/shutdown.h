@@ -14,6 +14,9 @@ extern "C" {
  * it does not concern. */
 void spork__at_shutdown(void (*fn)(void));
 
+/* Whether this thread is in spork_shutdown, or was: the one by which the program ends. */
+bool spork__ends_here(void);
+
 /* One wait at the end: the first two seconds in silence, then it is told for whom; within SPORK_EXIT_WAIT_MS, over all such waits. */
 typedef struct spork__last_wait {
     uint64_t begin;

@@ -61,7 +61,7 @@ void spork__sync_release(spork__object *object);
 #define SPORK__SYNC_KIND(number, name)                                                             \
     {                                                                                              \
         number, name, spork__sync_give, NULL, spork__sync_take, spork__sync_abandon,               \
-            spork__sync_release                                                                    \
+            spork__sync_release, NULL                                                              \
     }
 
 /* A new one, of `size` bytes of shared memory, the first `ready` of them there. NULL with a sentence. */

@@ -336,7 +336,8 @@ static spork_status wait_at(spork__sync *s, const action *a, unsigned *index, in
 
 static spork_status wait_in_call(spork_barrier *b, const action *a, unsigned *index, int timeout_ms, const char *call)
 {
-    spork_status status = spork__sync_check(SPORK__SYNC(b), &spork__barrier_kind, call);
+    spork_status status = spork__timed(
+        spork__sync_check(SPORK__SYNC(b), &spork__barrier_kind, call), timeout_ms, call);
     return status == SPORK_OK ? spork__in_call(wait_at(&b->sync, a, index, timeout_ms), call) : status;
 }
 

@@ -96,7 +96,7 @@ static spork_status check(const spork_condition *c, const char *call)
 spork_status spork_condition_acquire(spork_condition *c, int timeout_ms)
 {
     static const char call[] = "spork_condition_acquire";
-    spork_status status = check(c, call);
+    spork_status status = spork__timed(check(c, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     return spork__in_call(spork__mutex_acquire(mutex_of(c), c->sync.berth, timeout_ms), call);
 }
@@ -104,7 +104,7 @@ spork_status spork_condition_acquire(spork_condition *c, int timeout_ms)
 spork_status spork_condition_recover(spork_condition *c, int timeout_ms)
 {
     static const char call[] = "spork_condition_recover";
-    spork_status status = check(c, call);
+    spork_status status = spork__timed(check(c, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     return spork__in_call(spork__mutex_recover(mutex_of(c), c->sync.berth, timeout_ms), call);
 }
@@ -315,7 +315,7 @@ static spork_status wait_with(spork_condition *c, int timeout_ms)
 spork_status spork_condition_wait(spork_condition *c, int timeout_ms)
 {
     static const char call[] = "spork_condition_wait";
-    spork_status status = check_held(c, call);
+    spork_status status = spork__timed(check_held(c, call), timeout_ms, call);
     return status == SPORK_OK ? spork__in_call(wait_with(c, timeout_ms), call) : status;
 }
 
@@ -324,7 +324,7 @@ spork_status spork_condition_wait_for(spork_condition *c, bool (*predicate)(void
     static const char call[] = "spork_condition_wait_for";
     spork__deadline d = {.timeout_ms = timeout_ms};
     if (predicate == NULL) return spork__fail(SPORK_INVALID, "%s: the predicate is NULL", call);
-    spork_status status = check_held(c, call);
+    spork_status status = spork__timed(check_held(c, call), timeout_ms, call);
     while (status == SPORK_OK && !predicate(user)) {
         int left = spork__deadline_left(&d);
         if (left == 0) return spork__fail(SPORK_TIMEOUT, "%s: not so within %d ms; the lock is held", call, timeout_ms);

@@ -76,7 +76,7 @@ spork_status spork_event_wait(spork_event *e, int timeout_ms)
 {
     static const char call[] = "spork_event_wait";
     spork__deadline d = {.timeout_ms = timeout_ms};
-    spork_status status = check(e, call);
+    spork_status status = spork__timed(check(e, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     uint64_t since = state_of(e);
     if (since & 1) return SPORK_OK;

@@ -53,7 +53,8 @@ spork_lock *spork_lock_new(void) { return spork__lock_new(NULL, 0); }
 spork_status spork_lock_acquire(spork_lock *l, int timeout_ms)
 {
     static const char call[] = "spork_lock_acquire";
-    spork_status status = spork__sync_check(SPORK__SYNC(l), &spork__lock_kind, call);
+    spork_status status =
+        spork__timed(spork__sync_check(SPORK__SYNC(l), &spork__lock_kind, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     spork__mutex *m = spork__sync_mutex(&l->sync);
     if (spork__mutex_take(m, l->sync.berth, spork__holder_self())) return SPORK_OK;
@@ -63,7 +64,8 @@ spork_status spork_lock_acquire(spork_lock *l, int timeout_ms)
 spork_status spork_lock_recover(spork_lock *l, int timeout_ms)
 {
     static const char call[] = "spork_lock_recover";
-    spork_status status = spork__sync_check(SPORK__SYNC(l), &spork__lock_kind, call);
+    spork_status status =
+        spork__timed(spork__sync_check(SPORK__SYNC(l), &spork__lock_kind, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     return spork__in_call(spork__mutex_recover(spork__sync_mutex(&l->sync), l->sync.berth, timeout_ms), call);
 }
@@ -96,7 +98,8 @@ static void set_depth(spork__mutex *m, uint32_t depth)
 
 static spork_status rlock_take(spork_rlock *l, int timeout_ms, bool recover, const char *call)
 {
-    spork_status status = spork__sync_check(SPORK__SYNC(l), &spork__rlock_kind, call);
+    spork_status status =
+        spork__timed(spork__sync_check(SPORK__SYNC(l), &spork__rlock_kind, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     spork__mutex *m = spork__sync_mutex(&l->sync);
     if (!recover && spork__mutex_take(m, l->sync.berth, spork__holder_self())) {

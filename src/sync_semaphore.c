@@ -190,7 +190,8 @@ static spork_status acquire(spork__sync *s, int timeout_ms)
 spork_status spork_semaphore_acquire(spork_semaphore *sem, int timeout_ms)
 {
     static const char call[] = "spork_semaphore_acquire";
-    spork_status status = spork__sync_check(SPORK__SYNC(sem), &spork__semaphore_kind, call);
+    spork_status status = spork__timed(
+        spork__sync_check(SPORK__SYNC(sem), &spork__semaphore_kind, call), timeout_ms, call);
     return status == SPORK_OK ? spork__in_call(acquire(&sem->sync, timeout_ms), call) : status;
 }
 

@@ -295,7 +295,7 @@ spork_status spork_thread_join(spork_thread *t, int timeout_ms)
     spork__deadline d = {.timeout_ms = timeout_ms};
     if (t != NULL && t == spork_current_thread())
         return spork__fail(SPORK_BAD_STATE, "%s(%s): a thread cannot join itself", call, t->name);
-    spork_status status = check(t, call);
+    spork_status status = spork__timed(check(t, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (t->state == NEW) return spork__fail(SPORK_BAD_STATE, "%s(%s): it was not started", call, t->name);
     while (t->state != JOINED) {

@@ -192,6 +192,7 @@ spork_status spork_wait(spork_wait_item *items, size_t count, int timeout_ms)
         spork_status status = check(&items[i]);
         if (status != SPORK_OK) return spork__fail_in(status, "spork_wait: item %zu", i);
     }
+    if (timeout_ms < SPORK_FOREVER) return spork__refuse_time(timeout_ms, "spork_wait");
     if (look_at_all(items, count, timeout_ms == 0)) return SPORK_OK;
     if (timeout_ms == 0) return spork__fail(SPORK_TIMEOUT, "spork_wait: nothing is ready");
     call c = {.items = items, .count = count};

@@ -1454,6 +1454,19 @@ TEST_F(Connection, ADetachedEndIsTheCallers)
     EXPECT_EQ("<SPORK_CLOSED>", receive(line.reader));
 }
 
+TEST_F(Connection, TellsItsHandleAndKeepsIt)
+{
+    Line line;
+    spork_native native = spork_connection_handle(line.writer);
+    EXPECT_NE(-1, native);
+    EXPECT_NE(native, spork_connection_handle(line.reader));
+    ASSERT_EQ(SPORK_OK, send(line.writer, "still"));
+    EXPECT_EQ("still", receive(line.reader));
+    EXPECT_EQ(native, spork_connection_detach(line.writer.release())) << "it was that one";
+    spork__os_handle_close(native);
+    EXPECT_EQ(-1, spork_connection_handle(nullptr));
+}
+
 TEST_F(Connection, IsNotDetachedWhileAMessageWasTooLong)
 {
     for (bool duplex : {false, true}) {

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <sstream>
 
 #include "child.h"
 #include "harness/pools.h"
@@ -69,6 +70,37 @@ TEST(Ending, OfTheProgramSaysWhomItLeavesBehind)
 {
     std::string output = output_of("slow_exit", "100", 0);
     EXPECT_EQ(0u, output.find("main ends\nlog: ending without Process-1 (pid ")) << output;
+}
+
+// Both take two seconds or more: before that it is not known that they do not end by themselves.
+TEST(Ending, OfTheProgramIsToldToThoseWhoWaitForAnEndThatItHas)
+{
+    std::istringstream output(output_of("endings-wait", "", 0));
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(output, line);)
+        if (line.find("[spork warning") != 0) lines.push_back(line);
+    std::sort(lines.begin(), lines.end());
+    EXPECT_EQ(
+        (std::vector<std::string>{"get: SPORK_CLOSED", "put: SPORK_CLOSED", "receive: SPORK_CLOSED",
+                                  "receive: SPORK_CLOSED", "send: SPORK_CLOSED"}),
+        lines);
+}
+
+TEST(Ending, OfTheProgramEndsDaemonsForWhomTheOthersWait)
+{
+    std::string output = output_of("endings-daemon", "", 0);
+    EXPECT_NE(std::string::npos, output.find("get: SPORK_CLOSED\n")) << output;
+}
+
+TEST(Ending, OfTheProgramLeavesWhatChildrenHavePutAndSentToHandlersThatComeLater)
+{
+    EXPECT_EQ("got: SPORK_OK\nreceived: SPORK_OK\n", output_of("endings-late", "", 0));
+}
+
+TEST(Ending, OfTheProgramLeavesDaemonsToThoseWhomTheyServe)
+{
+    std::string output = output_of("endings-served", "", 0);
+    EXPECT_NE(std::string::npos, output.find("served: SPORK_OK\n")) << output;
 }
 
 TEST(Ending, OfAChildJoinsItsOwnChildren)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #endif
 #ifdef __linux__
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #endif
 
@@ -20,6 +21,7 @@
 #include "child.h"
 #include "fault.h"
 #include "platform.h"
+#include "spork_config.h"
 
 namespace {
 
@@ -44,18 +46,59 @@ TEST_P(ExitCode, IsTheSameOnEverySystem)
     EXPECT_EQ(row.exitcode, child.run());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Table, ExitCode,
-    testing::Values(
-        Row{"return_0", target_return, 0, nullptr, 0}, Row{"return_1", target_return, 1, nullptr, 1},
-        Row{"return_255", target_return, 255, nullptr, 255}, Row{"return_259", target_return, 259, nullptr, 3},
-        Row{"return_300", target_return, 300, nullptr, 44}, Row{"return_minus_1", target_return, -1, nullptr, 255},
-        Row{"exit_7", target_exit, 7, nullptr, 7}, Row{"exit_minus_1", target_exit, -1, nullptr, 255},
-        Row{"abort", target_die, 0, "abort", -6}, Row{"access_violation", target_die, 0, "segv", -11},
-        Row{"division_by_zero", target_die, 0, "fpe", -8}, Row{"illegal_instruction", target_die, 0, "ill", -4},
-        Row{"stack_overflow", target_die, 0, "stack", -11}, Row{"raise_interrupt", target_die, 0, "raise 2", -2},
-        Row{"raise_terminate", target_die, 0, "raise 15", -15}),
-    [](const testing::TestParamInfo<Row> &it) { return it.param.name; });
+INSTANTIATE_TEST_SUITE_P(Table, ExitCode,
+                         testing::Values(Row{"return_0", target_return, 0, nullptr, 0},
+                                         Row{"return_1", target_return, 1, nullptr, 1},
+                                         Row{"return_255", target_return, 255, nullptr, 255},
+                                         Row{"return_259", target_return, 259, nullptr, 3},
+                                         Row{"return_256", target_return, 256, nullptr, 255},
+                                         Row{"return_300", target_return, 300, nullptr, 44},
+                                         Row{"return_minus_1", target_return, -1, nullptr, 255},
+                                         Row{"exit_7", target_exit, 7, nullptr, 7},
+                                         Row{"exit_minus_1", target_exit, -1, nullptr, 255},
+                                         Row{"abort", target_die, 0, "abort", -6},
+                                         Row{"access_violation", target_die, 0, "segv", -11},
+                                         Row{"division_by_zero", target_die, 0, "fpe", -8},
+                                         Row{"illegal_instruction", target_die, 0, "ill", -4},
+                                         Row{"stack_overflow", target_die, 0, "stack", -11},
+                                         Row{"raise_interrupt", target_die, 0, "raise 2", -2},
+                                         Row{"raise_terminate", target_die, 0, "raise 15", -15}),
+                         [](const testing::TestParamInfo<Row> &it) { return it.param.name; });
+
+TEST(Process, TellsWhetherItIsADaemon)
+{
+    spork_process_options o = {};
+    o.target = target_sleep;
+    Child plain(spork_process_new_with(&o));
+    o.daemon = true;
+    Child daemon(spork_process_new_with(&o));
+    EXPECT_FALSE(spork_process_is_daemon(plain.get()));
+    EXPECT_TRUE(spork_process_is_daemon(daemon.get()));
+    EXPECT_FALSE(spork_process_is_daemon(spork_current_process()));
+    EXPECT_FALSE(spork_process_is_daemon(nullptr));
+    o.target = target_is_daemon;
+    EXPECT_EQ(1, Child(spork_process_new_with(&o)).run()) << "it knows that itself";
+    o.daemon = false;
+    EXPECT_EQ(0, Child(spork_process_new_with(&o)).run());
+}
+
+TEST(Process, StartMethodsAreListedTheDefaultFirst)
+{
+    spork_start_method list[3] = {};
+    size_t count = spork_start_methods(list, 3);
+    EXPECT_EQ(count, spork_start_methods(nullptr, 0));
+#ifdef _WIN32
+    ASSERT_EQ(1u, count);
+    EXPECT_EQ(SPORK_SPAWN, list[0]);
+#else
+    ASSERT_EQ(3u, count);
+    EXPECT_EQ((std::set<int>{SPORK_FORK, SPORK_SPAWN, SPORK_FORKSERVER}),
+              std::set<int>(list, list + 3));
+#endif
+    spork_start_method one = SPORK_DEFAULT;
+    EXPECT_EQ(count, spork_start_methods(&one, 1));
+    EXPECT_EQ(list[0], one);
+}
 
 TEST(Process, TerminateIsMinus15KillMinus9InterruptMinus2)
 {
@@ -677,7 +720,30 @@ TEST(Process, APlainForkOfAChildMayStartProcessesItself)
     EXPECT_EQ(0, child.run());
 }
 
-TEST(Process, ReapedByTheHostItsExitCodeIsUnknownAndNothingHangs)
+// Whether this system tells how a process ended that somebody else has reaped (PIDFD_GET_INFO of
+// Linux 6.15).
+bool told_to_anyone()
+{
+#if defined(__linux__) && defined(SYS_pidfd_open) && !SPORK_PORTABLE_POSIX
+    struct {
+        uint64_t mask, cgroup;
+        uint32_t ids[11];
+        int32_t exit_code;
+    } info = {8, 0, {}, 0};
+    int pid = fork();
+    if (pid == 0) _exit(3);
+    int handle = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+    waitpid(pid, nullptr, 0);
+    bool tells =
+        handle >= 0 && ioctl(handle, _IOWR(0xFF, 11, info), &info) == 0 && (info.mask & 8) != 0;
+    if (handle >= 0) close(handle);
+    return tells;
+#else
+    return false;
+#endif
+}
+
+TEST(Process, ReapedByTheHostItsExitCodeIsUnknownOrRightAndNothingHangs)
 {
     Child child(target_return, spork_pack(3));
     ASSERT_EQ(SPORK_OK, child.start());
@@ -694,12 +760,43 @@ TEST(Process, ReapedByTheHostItsExitCodeIsUnknownAndNothingHangs)
         },
         &host);
     int code = child.join();
-    if (host.got) {
+    if (host.got && !told_to_anyone()) {
         EXPECT_EQ(SPORK_EXIT_UNKNOWN, code);
     } else {
         EXPECT_EQ(3, code);
-    } // relayed: it is not our child, and nobody can take it away
+    } // relayed: it is not our child, and nobody can take it away; or the system tells all the same
 }
+
+#ifdef __linux__
+// Who relays is killed: the child goes on, can be signalled, and its end is told where the system
+// tells it.
+TEST(Process, OfAKilledRelayGoesOnAndIsNotLost)
+{
+    if (spork_get_start_method() != SPORK_FORKSERVER) GTEST_SKIP() << "there is no fork server";
+    harness_setenv("SPORK_FORKSERVER", "relay");
+    Pipe pipe, barrier;
+    Child holds(target_hold, spork_pack(harness_give(pipe.writer), harness_give(barrier.reader)));
+    Child sleeps(target_sleep, SPORK_NO_ARGS);
+    ASSERT_EQ(SPORK_OK, holds.start()) << spork_error();
+    ASSERT_EQ(SPORK_OK, sleeps.start()) << spork_error();
+    ASSERT_EQ(0, kill(spork__os_forkserver_pid(), SIGKILL));
+    EXPECT_TRUE(spork_process_is_alive(holds.get()));
+#if !SPORK_PORTABLE_POSIX
+    EXPECT_EQ(SPORK_OK, spork_process_terminate(sleeps.get())) << spork_error();
+#else
+    EXPECT_EQ(SPORK_OK, spork_process_kill(sleeps.get())) << spork_error();
+#endif
+    barrier.close_writer();
+    for (auto [child, right] : {std::pair{&holds, 0}, std::pair{&sleeps, -15}}) {
+        int pid = spork_process_pid(child->get()), code = child->join();
+        if (code == SPORK_EXIT_UNKNOWN)
+            EXPECT_TRUE(!told_to_anyone() || kill(pid, 0) == 0) << "somebody has reaped it";
+        else
+            EXPECT_EQ(right, code);
+    }
+    harness_setenv("SPORK_FORKSERVER", nullptr);
+}
+#endif
 
 TEST(Process, WithIgnoredSigchldNothingHangs)
 {
@@ -710,7 +807,7 @@ TEST(Process, WithIgnoredSigchldNothingHangs)
     EXPECT_TRUE(spork_process_is_alive(child.get()));
     barrier.close_writer();
     int code = child.join();
-    EXPECT_TRUE(code == SPORK_EXIT_UNKNOWN || code == 0) << code;
+    EXPECT_TRUE(code == 0 || (code == SPORK_EXIT_UNKNOWN && !told_to_anyone())) << code;
     EXPECT_FALSE(spork_process_is_alive(child.get()));
     signal(SIGCHLD, SIG_DFL);
 }

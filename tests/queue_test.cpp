@@ -39,6 +39,28 @@ TEST_F(Queue, CarriesBytesInOrderWithinOneProcess)
     EXPECT_EQ(kTimeout, get(queue, 0));
 }
 
+TEST_F(Queue, TellsHowMuchItHoldsAndWhetherItIsFull)
+{
+    Held few(3, 0);
+    EXPECT_EQ(3u, spork_queue_max_messages(few));
+    for (int i = 0; i < 3; i++) {
+        EXPECT_FALSE(spork_queue_is_full(few));
+        ASSERT_EQ(SPORK_OK, put(few, "x"));
+    }
+    EXPECT_TRUE(spork_queue_is_full(few));
+    EXPECT_EQ("x", get(few));
+    EXPECT_FALSE(spork_queue_is_full(few));
+    Held bytes(0, 1u << 20);
+    EXPECT_EQ(0u, spork_queue_max_messages(bytes));
+    EXPECT_LE(1u << 20, spork_queue_capacity(bytes));
+    EXPECT_GT(2u << 20, spork_queue_capacity(bytes));
+    while (spork_queue_put_bytes(bytes, "y", 1, 0) == SPORK_OK) {}
+    EXPECT_TRUE(spork_queue_is_full(bytes));
+    EXPECT_EQ(0u, spork_queue_capacity(nullptr));
+    EXPECT_EQ(0u, spork_queue_max_messages(nullptr));
+    EXPECT_FALSE(spork_queue_is_full(nullptr));
+}
+
 TEST_F(Queue, CarriesValuesWithinOneProcess)
 {
     Held queue;

@@ -57,6 +57,16 @@ TEST(Startup, ByForkWhileOtherThreadsRunIsWarnedOfOnce)
     EXPECT_EQ(output.find("log: "), output.rfind("log: ")) << output;
 }
 
+TEST(Startup, OfAChildsChildrenIsByTheMethodThatItWasStartedBy)
+{
+    std::string method =
+        getenv("SPORK_START_METHOD") != nullptr ? getenv("SPORK_START_METHOD") : "";
+    harness_setenv("SPORK_START_METHOD", nullptr);
+    output_of(harness_run("methods_of_children", ""));
+    output_of(harness_run("methods_of_children", "set"));
+    harness_setenv("SPORK_START_METHOD", method.empty() ? nullptr : method.c_str());
+}
+
 #ifdef __linux__
 TEST(Startup, OfAProgramWithMoreRightsThanItsUserTakesNoOrdersFromTheEnvironment)
 {
@@ -68,7 +78,8 @@ TEST(Startup, OfAProgramWithMoreRightsThanItsUserTakesNoOrdersFromTheEnvironment
     ASSERT_EQ(0, chown(copy.c_str(), 65534, 65534));
     ASSERT_EQ(0, chmod(copy.c_str(), 04755));
     const char *arguments[] = {copy.c_str(), "--scenario", "start_each_way", "", nullptr};
-    harness_setenv("SPORK_BOOTSTRAP", ("3:4:" + std::to_string(spork_getpid()) + ":0123456789abcdef").c_str());
+    harness_setenv("SPORK_BOOTSTRAP",
+                   ("3:4:" + std::to_string(spork_getpid()) + ":0123456789abcdef:-1").c_str());
     harness_setenv("SPORK_HOST", copy.c_str());
     std::string output = output_of(harness_run_program(arguments));
     harness_setenv("SPORK_BOOTSTRAP", nullptr);

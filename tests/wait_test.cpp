@@ -36,6 +36,133 @@ void take(spork_connection *c)
     spork_args_free(message);
 }
 
+bool always(void *) { return true; }
+
+void take_bytes(spork_connection *c)
+{
+    char byte = 0;
+    EXPECT_EQ(SPORK_OK, spork_connection_recv_bytes(c, &byte, 1, nullptr, 0)) << spork_error();
+    EXPECT_EQ('m', byte) << "what was there";
+}
+
+int nothing(const spork_args *) { return 0; }
+
+int sevens(const spork_args *, spork_task *task) { return spork_return(task, 7); }
+
+// Each object is there and ready, so that only the time is wrong. "At once", reckoned too late by
+// somebody, is never "for ever".
+TEST(Wait, ForANegativeTimeIsRefusedByEveryCallAndChangesNothing)
+{
+    constexpr int kWrong = -2;
+    Connections line(1);
+    spork_queue *queue = spork_queue_new(0, 0);
+    spork_queue_options alone = {};
+    alone.single_producer = alone.single_consumer = true;
+    spork_queue *in_place = spork_queue_new_with(&alone);
+    spork_lock *lock = spork_lock_new();
+    spork_rlock *rlock = spork_rlock_new();
+    spork_semaphore *semaphore = spork_semaphore_new(1, 1);
+    spork_event *event = spork_event_new();
+    spork_condition *condition = spork_condition_new();
+    spork_barrier *barrier = spork_barrier_new(1);
+    spork_args *message = nullptr;
+    char byte = 0;
+    void *room = nullptr;
+    spork_bytes bytes = {};
+    spork_event_set(event);
+    ASSERT_EQ(SPORK_OK, spork_condition_acquire(condition, 0));
+    for (int i = 0; i < 2; i++) {
+        ASSERT_EQ(SPORK_OK, spork_connection_send_bytes(line.writers[0], "m", 1, 0));
+        ASSERT_EQ(SPORK_OK, spork_queue_put_bytes(queue, "m", 1, 0));
+    }
+    spork_wait_item item = spork_on(queue);
+    const std::vector<std::pair<const char *, spork_status>> told = {
+        {"send", spork_connection_send(line.writers[0], spork_pack(1), kWrong)},
+        {"send_bytes", spork_connection_send_bytes(line.writers[0], "x", 1, kWrong)},
+        {"recv", spork_connection_recv(line.readers[0], &message, kWrong)},
+        {"recv_bytes", spork_connection_recv_bytes(line.readers[0], &byte, 1, nullptr, kWrong)},
+        {"poll", spork_connection_poll(line.readers[0], kWrong)},
+        {"put", spork_queue_put(queue, spork_pack(1), kWrong)},
+        {"put_bytes", spork_queue_put_bytes(queue, "x", 1, kWrong)},
+        {"get", spork_queue_get(queue, &message, kWrong)},
+        {"get_bytes", spork_queue_get_bytes(queue, &byte, 1, nullptr, kWrong)},
+        {"join", spork_queue_join(queue, kWrong)},
+        {"reserve", spork_queue_reserve(in_place, 1, &room, kWrong)},
+        {"peek", spork_queue_peek(in_place, &bytes, kWrong)},
+        {"lock", spork_lock_acquire(lock, kWrong)},
+        {"lock_recover", spork_lock_recover(lock, kWrong)},
+        {"rlock", spork_rlock_acquire(rlock, kWrong)},
+        {"rlock_recover", spork_rlock_recover(rlock, kWrong)},
+        {"semaphore", spork_semaphore_acquire(semaphore, kWrong)},
+        {"event", spork_event_wait(event, kWrong)},
+        {"condition_acquire", spork_condition_acquire(condition, kWrong)},
+        {"condition_recover", spork_condition_recover(condition, kWrong)},
+        {"condition", spork_condition_wait(condition, kWrong)},
+        {"condition_for", spork_condition_wait_for(condition, always, nullptr, kWrong)},
+        {"barrier", spork_barrier_wait(barrier, nullptr, kWrong)},
+        {"barrier_then", spork_barrier_wait_then(barrier, nullptr, nullptr, nullptr, kWrong)},
+        {"wait", spork_wait(&item, 1, kWrong)},
+    };
+    for (const auto &[call, status] : told) EXPECT_EQ(SPORK_INVALID, status) << call;
+    EXPECT_STREQ("spork_wait: -2 ms is no time to wait: 0 only looks, SPORK_FOREVER waits as long "
+                 "as it takes",
+                 spork_error());
+    EXPECT_EQ(2u, spork_queue_size(queue));
+    EXPECT_FALSE(spork_lock_locked(lock));
+    EXPECT_EQ(SPORK_OK, spork_semaphore_acquire(semaphore, 0)) << "its permit is there";
+    spork_sleep(kWrong); // or the test would not end
+    take_bytes(line.readers[0]);
+    take_bytes(line.readers[0]);
+    EXPECT_EQ(SPORK_TIMEOUT, spork_connection_poll(line.readers[0], 0)) << "nothing was sent";
+    EXPECT_EQ(SPORK_OK, spork_queue_reserve(in_place, 1, &room, 0)) << "no room is reserved";
+    spork_condition_release(condition);
+    spork_semaphore_release(semaphore);
+    spork_queue_free(queue);
+    spork_queue_free(in_place);
+    spork_lock_free(lock);
+    spork_rlock_free(rlock);
+    spork_semaphore_free(semaphore);
+    spork_event_free(event);
+    spork_condition_free(condition);
+    spork_barrier_free(barrier);
+}
+
+TEST(Wait, ForANegativeTimeIsRefusedByProcessesThreadsAndPools)
+{
+    constexpr int kWrong = -2;
+    Child child(target_return, spork_pack(0));
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    EXPECT_EQ(SPORK_INVALID, spork_process_join(child.get(), kWrong));
+    EXPECT_EQ(0, child.join());
+    spork_thread *thread = spork_thread_new(nothing, SPORK_NO_ARGS);
+    ASSERT_EQ(SPORK_OK, spork_thread_start(thread)) << spork_error();
+    EXPECT_EQ(SPORK_INVALID, spork_thread_join(thread, kWrong));
+    EXPECT_EQ(SPORK_OK, spork_thread_join(thread, kWatchdogMs));
+    spork_thread_free(thread);
+    spork_pool_options o = {};
+    o.workers = 1;
+    o.threads = true;
+    spork_pool *pool = spork_pool_new_with(&o);
+    spork_future *future = nullptr;
+    ASSERT_EQ(SPORK_OK, spork_pool_apply_async(pool, sevens, SPORK_NO_ARGS, nullptr, &future))
+        << spork_error();
+    int seven = 0;
+    size_t index = 0;
+    EXPECT_EQ(SPORK_INVALID, spork_future_wait(future, kWrong));
+    EXPECT_EQ(SPORK_INVALID, spork_future_check(future, kWrong));
+    EXPECT_EQ(SPORK_INVALID, spork_future_get(future, kWrong, &seven));
+    EXPECT_EQ(SPORK_INVALID, spork_future_wait_any(&future, 1, kWrong, &index));
+    EXPECT_EQ(SPORK_INVALID, spork_future_wait_all(&future, 1, kWrong));
+    EXPECT_EQ(SPORK_INVALID, spork_pool_apply(pool, sevens, SPORK_NO_ARGS, nullptr, kWrong));
+    EXPECT_EQ(SPORK_INVALID, spork_pool_shutdown(pool, kWrong));
+    ASSERT_EQ(SPORK_OK, spork_future_get(future, kWatchdogMs, &seven)) << spork_error();
+    EXPECT_EQ(7, seven);
+    spork_future_free(future);
+    spork_pool_close(pool);
+    EXPECT_EQ(SPORK_INVALID, spork_pool_join(pool, kWrong));
+    spork_pool_free(pool);
+}
+
 TEST(Wait, OfThreeHundredFindsExactlyTheSevenThatAreReady)
 {
     constexpr size_t kCount = 300;

@@ -8,7 +8,8 @@
  *  - A NULL object gives SPORK_INVALID and keeps the earlier sentence, so that one check after
  *    `spork_process_start(spork_process_new(...))` serves both calls.
  *  - Every `_free(NULL)` does nothing.
- *  - Strings are UTF-8. Timeouts are milliseconds: SPORK_FOREVER waits, 0 only looks.
+ *  - Strings are UTF-8. Timeouts are milliseconds: SPORK_FOREVER waits, 0 only looks;
+ *    another negative number is SPORK_INVALID.
  *  - All functions are thread-safe unless their comment says otherwise; none is async-signal-safe unless it says so.
  *  - A cancelled thread (pthread_cancel) ends where it waits for others, and nowhere else in here: docs/signals.md.
  */
@@ -131,8 +132,14 @@ SPORK_API void spork__must(spork_status status, const char *file, int line);
 SPORK_API spork_status spork__init(int argc, char **argv, int header_version);
 
 /**
- * Ends what this process started: terminates its daemon children, joins the others (naming those that take more than
- * two seconds on stderr; the environment's SPORK_EXIT_WAIT_MS bounds the wait), and stops its fork server.
+ * Ends what this process started: joins its children, then terminates those that are daemons, by which the others may have
+ * been served (killed, if they do not end within two seconds), and stops its fork server.
+ *
+ * Children that take more than two seconds are named on stderr, and from then on nobody waits for this process any more: its
+ * roles in queues and its ends of connections count as given up, and who waits for these is told SPORK_CLOSED. After two
+ * more daemons are terminated all the same: a child may wait for the end of one. The environment's SPORK_EXIT_WAIT_MS
+ * bounds the whole wait. What can still last for ever is a child's wait for something else of this process: a lock that it
+ * holds, a permit, its arrival at a barrier, room in a queue that it has reserved.
  *
  * spork_init registers it with atexit. A plug-in calls it before it is unloaded. A second call does nothing more. In a
  * process that was forked without Spork it does nothing.
@@ -236,7 +243,10 @@ SPORK_API int spork_cpu_count_why(char *text, size_t size);
 /** Seconds of a clock that only goes forward and has no date; for measuring. Alike in all processes of one machine. */
 SPORK_API double spork_time(void);
 
-/** Sleeps at least `ms` milliseconds; signals do not cut it short. Negative: until the process ends. */
+/**
+ * Sleeps at least `ms` milliseconds; signals do not cut it short. SPORK_FOREVER: until the process ends; another
+ * negative number: not at all.
+ */
 SPORK_API void spork_sleep(int ms);
 
 #ifdef __cplusplus

@@ -72,7 +72,8 @@ SPORK_API spork_status spork_pipe_duplex(spork_connection **a, spork_connection 
  * @return SPORK_OK; SPORK_TIMEOUT: nothing was sent; SPORK_CLOSED: nobody can receive any more; SPORK_BROKEN: the time was over when a
  *         part had been sent, so this end sends nothing more (on Windows it receives nothing more either), and the receiver gets
  *         SPORK_CLOSED; SPORK_INVALID: a value that cannot
- *         travel, or an end that only receives; SPORK_UNSUPPORTED: objects over a one-way connection; SPORK_TOO_LARGE;
+ *         travel, or an end that only receives; SPORK_UNSUPPORTED: objects over a one-way connection; SPORK_TOO_LARGE; SPORK_NO_SPACE: more
+ *         objects are on their way than the system allows;
  *         SPORK_NO_MEMORY.
  */
 SPORK_API spork_status spork_connection_send(spork_connection *connection, spork_args values, int timeout_ms);
@@ -104,6 +105,12 @@ SPORK_API spork_status spork_connection_recv_bytes(spork_connection *connection,
  * @return SPORK_OK; SPORK_TIMEOUT; SPORK_INVALID: an end that only sends.
  */
 SPORK_API spork_status spork_connection_poll(spork_connection *connection, int timeout_ms);
+
+/**
+ * The descriptor or handle of the end, which stays the connection's: to ask the system about it, or to recognise it. To wait
+ * for it take spork_arm (wait.h). -1 for NULL, and for one that cannot be used any more.
+ */
+SPORK_API spork_native spork_connection_handle(const spork_connection *connection);
 
 /**
  * The descriptor or handle of the end, to give to somebody else, in blocking mode (POSIX): it is the caller's from now on, and the

@@ -43,14 +43,14 @@
  * ## Exit codes, alike on every system
  * | code               | meaning                                                                                     |
  * |--------------------|---------------------------------------------------------------------------------------------|
- * | 0 … 255            | the status, `& 0xFF`                                                                          |
+ * | 0 … 255            | the status, `& 0xFF`; 255 if a target returned another number than 0 that would be 0 by that  |
  * | -N                 | died by signal N: -6 abort, -9 kill, -11 access violation, -15 terminate, -2 interrupt      |
  * | SPORK_RUNNING      | has not ended, or was not started                                                             |
  * | SPORK_EXIT_UNKNOWN | it ended, but somebody else took its status (the host called waitpid(-1) or ignores SIGCHLD) |
  *
- * On Windows an access violation or a stack overflow is -11, an integer division by zero -8, an illegal instruction -4, a
- * breakpoint -5, raise(N) of an unhandled signal -N; other exception codes are SPORK_EXIT_UNKNOWN, and
- * spork_process_outcome tells the code.
+ * Linux from 6.15 tells the last one's, too. On Windows an access violation or a stack overflow is -11, an integer
+ * division by zero -8, an illegal instruction -4, a breakpoint -5, raise(N) of an unhandled signal -N; other exception
+ * codes are SPORK_EXIT_UNKNOWN, and spork_process_outcome tells the code.
  *
  * ## Rules
  * An object belongs to the process that made it: after a plain fork the child gets SPORK_NOT_YOURS. All functions may be
@@ -90,7 +90,7 @@ typedef struct spork_process_options {
     spork_args args;           /**< its values */
     const char *name;          /**< NULL: Process-N, from 1; a child's children are Process-1:1, Process-1:2 … */
     spork_start_method method; /**< SPORK_DEFAULT: the program's */
-    bool daemon;               /**< terminated, and killed after 2 s, not joined, when its parent ends */
+    bool daemon;               /**< terminated, not joined, when its parent ends, after its siblings: spork_shutdown */
     bool outlive_parent;       /**< lives on when its parent dies; still joined at a normal end, unless freed before */
 
     /** The class with its own run: `self`, a struct of `self_size` bytes, is copied to the child and handed to `run`.
@@ -182,6 +182,9 @@ SPORK_API int spork_process_pid(const spork_process *process);
 /** Its name. Lives as long as the object. "" for NULL. */
 SPORK_API const char *spork_process_name(const spork_process *process);
 
+/** Whether it is a daemon, by its options; also of spork_current_process. */
+SPORK_API bool spork_process_is_daemon(const spork_process *process);
+
 /**
  * A descriptor (poll it for reading) or HANDLE that becomes ready when the process ends; -1 before its start, and on
  * systems without one (Linux before 5.3). Borrowed: it lives as long as the object; only wait on it.
@@ -215,7 +218,17 @@ SPORK_API size_t spork_active_children(spork_process **list, size_t room);
  */
 SPORK_API spork_status spork_set_start_method(spork_start_method method);
 
-/** The method that a process without one in its options would use now. Never SPORK_DEFAULT. */
+/**
+ * Stores up to `room` of the start methods that this system has into `list`, its own default first, and returns how many there
+ * are: one to three. `list` may be NULL if `room` is 0.
+ */
+SPORK_API size_t spork_start_methods(spork_start_method *list, size_t room);
+
+/**
+ * The method that a process without one in its options would use now, never SPORK_DEFAULT: what was set by the program, or by its
+ * parent's; else what SPORK_START_METHOD in the environment names; else, in a child, the one that it was started by; else the
+ * system's.
+ */
 SPORK_API spork_start_method spork_get_start_method(void);
 
 /**

@@ -147,6 +147,13 @@ SPORK_API spork_status spork_queue_get_bytes(spork_queue *queue, void *buffer, s
 /** Messages in the queue: exact when nobody puts or gets meanwhile. */
 SPORK_API size_t spork_queue_size(const spork_queue *queue);
 
+/** Its capacity in bytes, which is also the largest message; of an unbounded one, what there are addresses for. 0 for NULL. */
+SPORK_API size_t spork_queue_capacity(const spork_queue *queue);
+/** Messages that it can hold, whatever their size; 0: as many as fit, or NULL. */
+SPORK_API size_t spork_queue_max_messages(const spork_queue *queue);
+/** Whether a message of 64 bytes would have to wait now; others may have changed that when this returns. false for NULL. */
+SPORK_API bool spork_queue_is_full(spork_queue *queue);
+
 /**
  * This process gives a role up: SPORK_PUT, SPORK_GET or both; its threads that wait in that role get SPORK_CLOSED. SPORK_INVALID: it has not
  * got it; SPORK_BAD_STATE: a message is reserved, or peeked at.

@@ -220,7 +220,8 @@ static void abandon(spork__object *object, bool close)
 
 static void release(spork__object *object) { spork__crew_free(of(object)); }
 
-const spork__kind spork__crew_kind = {SPORK__KIND_CREW, "pool", give, NULL, take, abandon, release};
+const spork__kind spork__crew_kind = {SPORK__KIND_CREW, "pool",  give, NULL, take,
+                                      abandon,          release, NULL};
 
 /* ---- rooms ---- */
 

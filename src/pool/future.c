@@ -335,7 +335,7 @@ static spork_status wait_for(const spork_future *f, int timeout_ms)
 spork_status spork_future_wait(const spork_future *f, int timeout_ms)
 {
     static const char call[] = "spork_future_wait";
-    spork_status status = check(f, call);
+    spork_status status = spork__timed(check(f, call), timeout_ms, call);
     return status == SPORK_OK ? spork__in_call(wait_for(f, timeout_ms), call) : status;
 }
 
@@ -349,7 +349,7 @@ static spork_status outcome(const spork_future *f)
 spork_status spork_future_check(const spork_future *f, int timeout_ms)
 {
     static const char call[] = "spork_future_check";
-    spork_status status = check(f, call);
+    spork_status status = spork__timed(check(f, call), timeout_ms, call);
     if (status == SPORK_OK) status = spork__in_call(wait_for(f, timeout_ms), call);
     return status == SPORK_OK ? outcome(f) : status;
 }
@@ -368,7 +368,7 @@ spork_status spork__future_get(const spork_future *f, int timeout_ms, size_t cou
 {
     static const char call[] = "spork_future_get";
     spork_args values;
-    spork_status status = check(f, call);
+    spork_status status = spork__timed(check(f, call), timeout_ms, call);
     if (status == SPORK_OK) status = spork__in_call(wait_for(f, timeout_ms), call);
     if (status != SPORK_OK) return status;
     if ((status = outcome(f)) != SPORK_OK) return status;
@@ -461,7 +461,7 @@ spork_status spork_pool_apply(spork_pool *pool, spork_task_fn fn, spork_args arg
 {
     static const char call[] = "spork_pool_apply";
     if (result != NULL) *result = NULL;
-    spork_status status = spork__pool_check(pool, call);
+    spork_status status = spork__timed(spork__pool_check(pool, call), timeout_ms, call);
     return status == SPORK_OK ? spork__in_call(apply(pool, fn, &args, result, timeout_ms), call) : status;
 }
 
@@ -504,7 +504,8 @@ spork_status spork_future_wait_any(spork_future *const *futures, size_t count_, 
     bool mixed;
     many m = {futures, count_, 0};
     spork__deadline d = {.timeout_ms = timeout_ms};
-    spork_status status = check_many(futures, count_, &pool, &mixed, call);
+    spork_status status =
+        spork__timed(check_many(futures, count_, &pool, &mixed, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (index == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     if (pool == NULL) return spork__fail(SPORK_CLOSED, "%s: there is no future to wait for", call);
@@ -526,7 +527,8 @@ spork_status spork_future_wait_all(spork_future *const *futures, size_t count_, 
     spork_pool *pool;
     bool mixed;
     spork__deadline d = {.timeout_ms = timeout_ms};
-    spork_status status = check_many(futures, count_, &pool, &mixed, call);
+    spork_status status =
+        spork__timed(check_many(futures, count_, &pool, &mixed, call), timeout_ms, call);
     for (size_t i = 0; i < count_ && status == SPORK_OK; i++)
         if (futures[i] != NULL) status = spork__in_call(wait_for(futures[i], spork__deadline_left(&d)), call);
     return status;

@@ -156,7 +156,7 @@ spork_status spork_imap_next(spork_imap *m, const spork_future **result, int tim
     static const char call[] = "spork_imap_next";
     if (result != NULL) *result = NULL;
     if (m == NULL) return SPORK_INVALID;
-    spork_status status = spork__pool_check(m->pool, call);
+    spork_status status = spork__timed(spork__pool_check(m->pool, call), timeout_ms, call);
     if (status != SPORK_OK) return status;
     if (result == NULL) return spork__fail(SPORK_INVALID, "%s: where to?", call);
     if (m->current != NULL) spork__future_let_go(m->current);

@@ -549,7 +549,7 @@ spork_status spork_pool_join(spork_pool *pool, int timeout_ms)
 {
     static const char call[] = "spork_pool_join";
     spork__deadline d = {.timeout_ms = timeout_ms};
-    spork_status status = spork__pool_check(pool, call);
+    spork_status status = spork__timed(spork__pool_check(pool, call), timeout_ms, call);
     if (status == SPORK_OK) status = spork__in_call(own_callback(pool), call);
     if (status != SPORK_OK) return status;
     int standing = atomic_load(&pool->standing);
@@ -573,7 +573,7 @@ static void ask_all(spork_pool *pool)
 spork_status spork_pool_shutdown(spork_pool *pool, int deadline_ms)
 {
     static const char call[] = "spork_pool_shutdown";
-    spork_status status = spork__pool_check(pool, call);
+    spork_status status = spork__timed(spork__pool_check(pool, call), deadline_ms, call);
     if (status != SPORK_OK) return status;
     spork_pool_close(pool);
     if (in_callback_of == pool) {
@@ -669,7 +669,7 @@ spork_status spork_pool_poll(spork_pool *pool, int timeout_ms)
 {
     static const char call[] = "spork_pool_poll";
     spork__deadline d = {.timeout_ms = timeout_ms};
-    spork_status status = check_manual(pool, call);
+    spork_status status = spork__timed(check_manual(pool, call), timeout_ms, call);
     if (status == SPORK_OK) status = spork__in_call(own_callback(pool), call);
     while (status == SPORK_OK) {
         if (spork__callbacks_run(pool) > 0) {

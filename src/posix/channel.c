@@ -72,6 +72,28 @@ void spork__os_channel_plain(spork__channel *channel)
         set_nonblocking((int)(channel->in != SPORK__NO_HANDLE ? channel->in : channel->out), false);
 }
 
+/* Its number stays taken: another thread that is in a call, or comes, must find neither nothing
+ * there nor a file of somebody else's. What comes finds an end whose other side has gone. Who is in
+ * poll holds the old one: a socket is shut down for that, which ends it for all who have it. */
+void spork__os_channel_hang_up(spork__channel *channel, bool alone)
+{
+    int fds[2], place;
+    bool duplex = channel->in == channel->out, sends = channel->in == SPORK__NO_HANDLE;
+    if (duplex && channel->in == SPORK__NO_HANDLE) return;
+    place = (int)(sends ? channel->out : channel->in);
+    if (duplex && alone) shutdown(place, SHUT_RDWR);
+    if ((duplex ? spork__fd_socket_pair(fds) : spork__fd_pipe(fds)) != 0) {
+        spork__os_channel_close(channel); /* nothing to put there: better than to wait for ever */
+        return;
+    }
+    spork__fd_close(fds[sends ? 0 : 1]);
+    set_nonblocking(fds[sends ? 1 : 0], true);
+    while (dup2(fds[sends ? 1 : 0], place) < 0 && errno == EINTR) {}
+    spork__fd_cloexec(place);
+    spork__fd_close(fds[sends ? 1 : 0]);
+    spork__os_channel_adopt(channel);
+}
+
 void spork__os_channel_close(spork__channel *channel)
 {
     spork__fd_close((int)channel->in);
@@ -208,7 +230,13 @@ spork_status spork__os_channel_send(spork__channel *channel, const void *data, s
         } else if (n < 0 && !would_block()) {
             int code = errno;
             if (code == EPIPE || code == ECONNRESET) return spork__fail(SPORK_CLOSED, "nobody can receive any more");
-            spork__fail_os(code, "%s", sent > 0 ? "a message could only be sent in part" : "nothing was sent");
+            spork__fail_os(
+                code, "%s",
+                sent > 0 ? "a message could only be sent in part"
+                : code == ETOOMANYREFS
+                    ? "nothing was sent: more descriptors are on their way than this user may "
+                      "have open (RLIMIT_NOFILE); once some of them are received it goes on"
+                    : "nothing was sent");
             if (sent == 0) return spork_last_status();
             break_off(channel);
             return SPORK_BROKEN;

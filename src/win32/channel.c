@@ -76,6 +76,20 @@ static void cancel(spork__channel *channel, bool sending, OVERLAPPED *o)
     let_go(channel);
 }
 
+/* Calls that are under way end; later ones are told that there is no handle. */
+void spork__os_channel_hang_up(spork__channel *channel, bool alone)
+{
+    (void)alone;
+    hold(channel);
+    spork_native in = channel->in, out = channel->out;
+    channel->in = channel->out = SPORK__NO_HANDLE;
+    let_go(channel);
+    if (in != SPORK__NO_HANDLE) CancelIoEx(spork__handle(in), NULL);
+    if (out != SPORK__NO_HANDLE) CancelIoEx(spork__handle(out), NULL);
+    spork__os_handle_close(in);
+    if (out != in) spork__os_handle_close(out);
+}
+
 void spork__os_channel_close(spork__channel *channel)
 {
     DWORD got;
@@ -203,14 +217,17 @@ static void break_off(spork__channel *channel)
 
 static spork_status send_whole(spork__channel *channel, const void *data, size_t size, int timeout_ms)
 {
-    HANDLE pipe = spork__handle(channel->out);
     OVERLAPPED o;
     DWORD sent = 0;
     if (size > MOST) return spork__fail(SPORK_TOO_LARGE, "%zu bytes in a message: 1 GiB is the most", size);
     if (!make_event(&channel->out_event)) return SPORK__FAIL("no event");
     memset(&o, 0, sizeof o);
     o.hEvent = spork__handle(channel->out_event);
-    BOOL done = SPORK__SYS(WriteFile(pipe, data, (DWORD)size, NULL, &o));
+    hold(channel);
+    BOOL done = SPORK__SYS(WriteFile(spork__handle(channel->out), data, (DWORD)size, NULL, &o));
+    DWORD begun = GetLastError();
+    let_go(channel);
+    SetLastError(begun); /* finish looks at it */
     DWORD code = finish(channel, true, &o, done, &sent, timeout_ms);
     if (code == ERROR_SUCCESS) return SPORK_OK;
     if (is_end(code)) return spork__fail(SPORK_CLOSED, "nobody can receive any more");

@@ -62,7 +62,8 @@ static void abandon(spork__object *object, bool do_close)
 
 static void release(spork__object *object) { harness_end_free((harness_end *)object); }
 
-static const spork__kind kind = {HARNESS_KIND, "pipe end", give, NULL, take, abandon, release};
+static const spork__kind kind = {HARNESS_KIND, "pipe end", give,    NULL,
+                                 take,         abandon,    release, NULL};
 
 static harness_end *new_end(spork_native native)
 {

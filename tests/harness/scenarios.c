@@ -10,6 +10,7 @@
 #include <unistd.h>
 #endif
 
+#include "endings.h"
 #include "harness.h"
 #include "places.h"
 #include "pools.h"
@@ -204,6 +205,33 @@ static int start_each_way(const char *argument)
     return 0;
 }
 
+static int own_method(const spork_args *args)
+{
+    (void)args;
+    return (int)spork_get_start_method();
+}
+
+/* How children start by each method would start their own; "set": the program has set the first
+ * one. */
+static int methods_of_children(const char *set)
+{
+    spork_start_method list[3];
+    SPORK_MUST(spork_init(0, NULL));
+    size_t count = spork_start_methods(list, 3);
+    if (count == 0 || list[0] != spork_get_start_method()) return 1;
+    if (strcmp(set, "set") == 0) SPORK_MUST(spork_set_start_method(list[0]));
+    for (size_t i = 0; i < count; i++) {
+        spork_process_options o = {.target = own_method, .method = list[i]};
+        spork_process *p = spork_process_new_with(&o);
+        SPORK_MUST(spork_process_start(p));
+        SPORK_MUST(spork_process_join(p, SPORK_FOREVER));
+        if (spork_process_exitcode(p) != (int)list[strcmp(set, "set") == 0 ? 0 : i])
+            return 2 + (int)i;
+        spork_process_free(p);
+    }
+    return 0;
+}
+
 static void start_tree(void *unused)
 {
     spork_process_options o = {.target = outlive, .outlive_parent = true};
@@ -282,6 +310,7 @@ static const scenario scenarios[] = {
     {"slow_exit", slow_exit},
     {"start_with_thread", start_with_thread},
     {"start_each_way", start_each_way},
+    {"methods_of_children", methods_of_children},
     {"tree", tree},
     {"deaf", deaf_child},
     {"loops", loops},
@@ -302,6 +331,10 @@ static const scenario scenarios[] = {
     {"surroundings-list", surroundings_scenario_list},
     {"surroundings-read", surroundings_scenario_read},
     {"surroundings-daemon", surroundings_scenario_daemon},
+    {"endings-wait", endings_scenario_wait},
+    {"endings-late", endings_scenario_late},
+    {"endings-daemon", endings_scenario_daemon},
+    {"endings-served", endings_scenario_served},
     {"places-work", places_scenario_work},
     {"places-fail", places_scenario_fail},
     {"places-flood", places_scenario_flood},

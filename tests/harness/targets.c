@@ -315,6 +315,12 @@ int target_not_shared(const spork_args *args)
     return harness_write(end, &status, sizeof status) ? 0 : 1;
 }
 
+int target_is_daemon(const spork_args *args)
+{
+    (void)args;
+    return spork_process_is_daemon(spork_current_process());
+}
+
 int target_surroundings(const spork_args *args)
 {
     harness_end *end;

@@ -30,6 +30,7 @@ int target_memory(const spork_args *args);  /* bytes: allocates and touches it b
 int target_spin(const spork_args *args);    /* (): busy for ever */
 int target_files(const spork_args *args);   /* end: opens descriptors until it fails; writes how many were open then */
 int target_not_shared(const spork_args *args);    /* end, address of another end object: writes the status of its use */
+int target_is_daemon(const spork_args *args);     /* returns whether it is one */
 int target_surroundings(const spork_args *args);  /* end: writes "directory|value of HARNESS_VARIABLE" */
 int target_busy(const spork_args *args);          /* n: malloc, printf into a buffer, our API; returns 0 */
 int target_write_native(const spork_args *args);  /* number, text: writes to that passed descriptor */
