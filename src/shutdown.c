@@ -26,6 +26,8 @@ void spork__at_shutdown(void (*fn)(void))
     }
 }
 
+static uint64_t ms_since(uint64_t begin) { return (spork__os_now() - begin) / 1000000; }
+
 static long bound_ms(void)
 {
     const char *wish = spork__os_getenv("SPORK_EXIT_WAIT_MS");
@@ -36,9 +38,7 @@ int spork__last_wait_ms(spork__last_wait *w, const char *name, int pid)
 {
     char who[300];
     long bound = bound_ms();
-    uint64_t now = spork__os_now();
-    if (w->begin == 0) w->begin = now;
-    uint64_t waited = (now - w->begin) / 1000000;
+    uint64_t waited = ms_since(w->begin);
     snprintf(who, sizeof who, pid != 0 ? "%s (pid %d)" : "%s", name, pid);
     if (bound >= 0 && waited >= (uint64_t)bound) {
         spork__log(SPORK_LOG_WARNING, "ending without %s: SPORK_EXIT_WAIT_MS has passed", who);
@@ -52,8 +52,6 @@ int spork__last_wait_ms(spork__last_wait *w, const char *name, int pid)
     if (bound >= 0 && (uint64_t)bound - waited < (uint64_t)ms) ms = (int)((uint64_t)bound - waited);
     return ms < 1 ? 1 : ms;
 }
-
-static uint64_t ms_since(uint64_t begin) { return (spork__os_now() - begin) / 1000000; }
 
 /* All that are left of the daemons are killed. */
 static void kill_daemons(void)

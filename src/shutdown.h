@@ -19,7 +19,7 @@ bool spork__ends_here(void);
 
 /* One wait at the end: the first two seconds in silence, then it is told for whom; within SPORK_EXIT_WAIT_MS, over all such waits. */
 typedef struct spork__last_wait {
-    uint64_t begin;
+    uint64_t begin; /* set by who makes it */
     bool told;
 } spork__last_wait;
 /* How long to sleep now, while `name` still runs (`pid` 0: has none); 0: the time is over, and that was said. */

@@ -366,14 +366,14 @@ TEST_F(Cancellation, OfWhoWaitsForAConditionLeavesItTheLock)
 TEST_F(Cancellation, OfWhoWasNotifiedNotifiesTheNext)
 {
     spork_condition *condition = spork_condition_new();
-    spork_status released = SPORK_INVALID;
-    auto wait = [&] { return cancels_wait_for_condition(condition, &released); };
+    spork_status released[2]; // each thread's own
+    auto wait = [&](int i) { return cancels_wait_for_condition(condition, &released[i]); };
     auto wait_for = [&](unsigned count) {
         until([&] { return spork__condition_waiting(condition) == count; }, "they do not wait");
     };
-    Caller first(wait);
+    Caller first([&] { return wait(0); });
     wait_for(1);
-    Caller second(wait);
+    Caller second([&] { return wait(1); });
     wait_for(2);
     ok(spork_condition_acquire(condition, kWatchdogMs));
     first.cancel(); // which it sees when it wakes
@@ -382,6 +382,8 @@ TEST_F(Cancellation, OfWhoWasNotifiedNotifiesTheNext)
     EXPECT_FALSE(first.ended_by_itself());
     EXPECT_TRUE(second.ended_by_itself());
     EXPECT_EQ(SPORK_OK, second.result);
+    EXPECT_EQ(SPORK_OK, released[0]);
+    EXPECT_EQ(SPORK_OK, released[1]);
     spork_condition_free(condition);
 }
 

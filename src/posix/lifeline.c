@@ -12,8 +12,6 @@
  * raw clone does not, and delays the end of the others to its own. */
 #include "os.h"
 
-#include <sys/stat.h>
-
 static int ends[2] = {-1, -1}; /* under SPORK__LOCK_START */
 static spork__file files[2];   /* what they are */
 static int tied = -1;          /* to the parent's */

@@ -150,12 +150,29 @@ static void log_to_stdout(spork_log_level level, const char *process, int pid, c
     fflush(stdout);
 }
 
-/* The end waits long enough to say for whom; `argument`: the bound, or "". */
+/* connection: says so when its parent has given up the other end. */
+static int say_when_told(const spork_args *args)
+{
+    spork_connection *c;
+    char byte;
+    SPORK_MUST(spork_unpack(args, &c));
+    while (spork_connection_recv_bytes(c, &byte, 1, NULL, SPORK_FOREVER) == SPORK_OK) {}
+    printf("child ends\n");
+    return 0;
+}
+
+/* The end waits long enough to say for whom, since the child does not end before; `argument`: the
+ * bound, or "". */
 static int slow_exit(const char *argument)
 {
+    spork_connection *reader, *writer;
     if (argument[0] != 0) harness_setenv("SPORK_EXIT_WAIT_MS", argument);
+    SPORK_MUST(spork_init(0, NULL));
     spork_set_log(SPORK_LOG_WARNING, log_to_stdout, NULL);
-    return at_exit(false, argument[0] != 0 ? 60000 : 6000 /* the notice comes after 2000 */);
+    SPORK_MUST(spork_pipe(&reader, &writer));
+    start_and_forget(spork_process_new(say_when_told, spork_pack(spork_move(reader))));
+    printf("main ends\n");
+    return 0;
 }
 
 static void stay(void *barrier)

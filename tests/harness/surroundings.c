@@ -83,7 +83,8 @@ static int stay(const spork_args *args)
     if (spork_unpack(args, &number) != SPORK_OK) return 1;
     signal(SIGTERM, SIG_IGN);
     if (write(number, "x", 1) != 1) return 2;
-    for (;;) spork_sleep(1000);
+    spork_sleep(SPORK_FOREVER);
+    return 4;
 }
 
 int surroundings_scenario_daemon(const char *argument)
