@@ -100,6 +100,7 @@ typedef enum spork__bug {
     SPORK__BUG_RING_COMMITS_FIRST,      /* the index moves before the bytes are there */
     SPORK__BUG_RING_FORGETS_EXTENTS,    /* a side that is taken over is not mended */
     SPORK__BUG_RING_READS_UNLOCKED,     /* receivers do not exclude each other */
+    SPORK__BUG_RING_TURN_UNTAKEN,       /* who has waited for a lock believes that it has it */
     SPORK__BUG_SEGMENT_SHARED,          /* one is entered that is still read from */
     SPORK__BUG_MUTEX_WHOLE,             /* a user's death with the lock is told to nobody */
     SPORK__BUG_SEMAPHORE_KEEPS,         /* the permits of the dead do not come back */

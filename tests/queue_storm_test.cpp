@@ -16,10 +16,10 @@ queue_plan storm_of(int producers, int consumers)
 queue_result expect_order(const queue_plan &plan)
 {
     queue_result r = queue_storm(&plan);
-    printf("%d deaths (%d of consumers), %ld messages put, %ld got, %ld missing, %u told as lost; a call outlasted its "
-           "time by "
-           "%.0f ms\n",
-           r.deaths, r.consumer_deaths, r.put, r.got, r.missing, r.lost, r.longest * 1000);
+    printf("%d deaths (%d of consumers), %ld messages put, %ld got, %ld missing, %u told as lost; "
+           "a call outlasted its time by %.0f ms; %d stops, %ld cancels, %d exits, %d zombies\n",
+           r.deaths, r.consumer_deaths, r.put, r.got, r.missing, r.lost, r.longest * 1000, r.stops,
+           r.cancels, r.exits, r.zombies);
     EXPECT_EQ(0, r.violations) << r.first;
     EXPECT_GE(r.deaths, plan.deaths.least);
     EXPECT_GT(r.got, 0);
@@ -38,15 +38,37 @@ TEST(QueueStorm, AnybodyKilledAtAnyMoment)
     expect_order(plan);
 }
 
-#ifndef _WIN32 // where nothing stops a process as a whole
-TEST(QueueStorm, AnybodyStoppedOrKilledAtAnyMoment)
+queue_result expect_order_beside(unsigned troubles, double seconds)
 {
     queue_plan plan = storm_of(3, 3);
-    plan.deaths = harness_budget_of(3, 5, 200);
-    plan.stops = true;
-    queue_result r = expect_order(plan);
-    EXPECT_GT(r.stops, 0);
-    printf("%d stops\n", r.stops);
+    plan.deaths = harness_budget_of(seconds, 5, 200);
+    plan.troubles = troubles;
+    return expect_order(plan);
+}
+
+TEST(QueueStorm, AnybodyEndsByItselfWithAThreadInside) { expect_order_beside(QUEUE_EXITS, 2); }
+
+#ifndef _WIN32 // nothing there stops a process as a whole, cancels a thread, or leaves a zombie
+TEST(QueueStorm, AnybodyStoppedOrKilledAtAnyMoment)
+{
+    EXPECT_GT(expect_order_beside(QUEUE_STOPS, 3).stops, 0);
+}
+
+TEST(QueueStorm, AnybodyCancelledOrKilledAtAnyMoment)
+{
+    EXPECT_GT(expect_order_beside(QUEUE_CANCELS, 2).cancels, 0);
+}
+
+TEST(QueueStorm, TheDeadStayZombies)
+{
+    queue_result r = expect_order_beside(QUEUE_ZOMBIES, 2);
+    if (r.zombies == 0) GTEST_SKIP() << "skipped: they are another's children, who buries them";
+    EXPECT_GE(r.zombies, 5);
+}
+
+TEST(QueueStorm, EverythingAtOnce)
+{
+    expect_order_beside(QUEUE_STOPS | QUEUE_CANCELS | QUEUE_EXITS | QUEUE_ZOMBIES, 3);
 }
 #endif
 
@@ -100,6 +122,6 @@ INSTANTIATE_TEST_SUITE_P(, QueueWithAMistake,
                          testing::Values(SPORK__BUG_RING_COMMITS_FIRST,
                                          SPORK__BUG_RING_FORGETS_EXTENTS,
                                          SPORK__BUG_RING_READS_UNLOCKED,
-                                         SPORK__BUG_SEGMENT_SHARED));
+                                         SPORK__BUG_RING_TURN_UNTAKEN, SPORK__BUG_SEGMENT_SHARED));
 
 } // namespace

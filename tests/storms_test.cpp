@@ -153,6 +153,16 @@ TEST_F(Storms, Connection)
                (plan.echo ? ", with answers" : ""));
 }
 
+std::string words_of(unsigned troubles)
+{
+    std::string words;
+    if (troubles & QUEUE_STOPS) words += ", stopped";
+    if (troubles & QUEUE_CANCELS) words += ", cancelled";
+    if (troubles & QUEUE_EXITS) words += ", ending";
+    if (troubles & QUEUE_ZOMBIES) words += ", zombies";
+    return words;
+}
+
 TEST_F(Storms, Queue)
 {
     queue_plan plan = {};
@@ -163,6 +173,7 @@ TEST_F(Storms, Queue)
     plan.seed = draw_seed();
     bool points = draw(0, 1) != 0;
     if (points) plan.first = SPORK__AT_RING_PUT_LOCKED, plan.last = SPORK__AT_RING_GET_UNLOCKED;
+    plan.troubles = static_cast<unsigned>(draw(0, 15));
     queue_result r = queue_storm(&plan);
     tally t = of(r);
     count_deaths(t, r.at);
@@ -176,8 +187,9 @@ TEST_F(Storms, Queue)
                  r.consumer_deaths);
     }
     report("queue", t,
-           std::to_string(plan.producers) + " producers, " + std::to_string(plan.consumers) + " consumers, at most " +
-               std::to_string(plan.most) + (points ? ", at points" : ""));
+           std::to_string(plan.producers) + " producers, " + std::to_string(plan.consumers) +
+               " consumers, at most " + std::to_string(plan.most) + (points ? ", at points" : "") +
+               words_of(plan.troubles));
 }
 
 TEST_F(Storms, Lock) { sync("lock", SYNC_LOCK); }

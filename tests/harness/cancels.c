@@ -1,22 +1,50 @@
 #include "cancels.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef _WIN32
 #include <windows.h>
 
 bool cancels_there_are(void) { return false; }
+
+struct cancels_thread {
+    HANDLE handle;
+    int (*call)(void *user);
+    void *user;
+    int result;
+};
+
+static DWORD WINAPI run(void *at)
+{
+    cancels_thread *t = at;
+    t->result = t->call(t->user);
+    return 0;
+}
+
 cancels_thread *cancels_begin(int (*call)(void *user), void *user)
 {
-    (void)call, (void)user;
+    cancels_thread *t = calloc(1, sizeof *t);
+    if (t == NULL) return NULL;
+    t->call = call;
+    t->user = user;
+    t->handle = CreateThread(NULL, 0, run, t, 0, NULL);
+    if (t->handle != NULL) return t;
+    free(t);
     return NULL;
 }
+
 void cancels_cancel(cancels_thread *thread) { (void)thread; }
+
 bool cancels_join(cancels_thread *thread, int *result)
 {
-    (void)thread, (void)result;
+    WaitForSingleObject(thread->handle, INFINITE);
+    CloseHandle(thread->handle);
+    *result = thread->result;
+    free(thread);
     return true;
 }
+
 void cancels_cancel_self(void) {}
 void cancels_test(void) {}
 void cancels_disable(void) {}
@@ -29,7 +57,6 @@ void cancels_exit(void) { ExitThread(0); }
 
 #else
 #include <pthread.h>
-#include <stdlib.h>
 
 bool cancels_there_are(void) { return true; }
 
@@ -50,6 +77,7 @@ static void *run(void *at)
 cancels_thread *cancels_begin(int (*call)(void *user), void *user)
 {
     cancels_thread *t = calloc(1, sizeof *t);
+    if (t == NULL) return NULL;
     t->call = call;
     t->user = user;
     if (pthread_create(&t->id, NULL, run, t) == 0) return t;

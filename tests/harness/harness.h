@@ -21,6 +21,10 @@ spork_native harness_copy(spork_native handle);
 int harness_mappings(void);
 /* Children that ended and were not reaped. 0 on Windows. */
 int harness_zombies(void);
+/* Whether a child has ended, and how, as spork_process_exitcode tells it. It stays a zombie. Not
+ * ours: another's child, or reaped; on Windows always. */
+typedef enum harness_life { HARNESS_RUNS, HARNESS_ENDED, HARNESS_NOT_OURS } harness_life;
+harness_life harness_zombie(int pid, int *exitcode);
 #ifdef __linux__
 /* A process that traces the next child of this one, and, when that is dead, lets it go after so many ms. Its pid; it ends with 0 if it
  * could do that. */

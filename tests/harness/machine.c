@@ -184,6 +184,11 @@ int harness_mappings(void)
 }
 
 int harness_zombies(void) { return 0; }
+harness_life harness_zombie(int pid, int *exitcode)
+{
+    (void)pid, (void)exitcode;
+    return HARNESS_NOT_OURS;
+}
 
 long harness_rss_kib(void)
 {
@@ -367,6 +372,15 @@ int harness_zombies(void)
     }
     closedir(d);
     return count;
+}
+
+harness_life harness_zombie(int pid, int *exitcode)
+{
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return HARNESS_NOT_OURS;
+    if (info.si_pid == 0) return HARNESS_RUNS;
+    *exitcode = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+    return HARNESS_ENDED;
 }
 
 #ifdef __linux__

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cancels.h"
 #include "platform.h"
 #include "pools.h"
 #include "queue.h"
@@ -16,7 +17,8 @@ enum {
     NUMBERS = 1024,
     LARGE = 1 << 20,
     CAPACITY = 2 << 20,
-    SEVERAL = 4 << 20
+    SEVERAL = 4 << 20,
+    EXITED = 42
 };
 
 /* What they share: one line for each producer that ever lived, one byte for each of its messages. */
@@ -26,6 +28,7 @@ typedef struct ledger {
     tally_ledger faults;
     _Atomic long got;
     _Atomic long small_put, small_got; /* messages of one byte, which bear no number */
+    _Atomic long cancels;
     _Atomic uint64_t longest_us;
     _Atomic bool calm
         [PRODUCERS]; /* consumers that will not die any more; each that ever lived has a number, as producers have */
@@ -37,11 +40,16 @@ typedef struct head {
     uint32_t producer, number, size, sum;
 } head;
 
+/* One that lives there. */
 typedef struct view {
     ledger *ledger;
     spork_queue *queue;
-    unsigned random;
+    int index;
+    unsigned troubles, random;
     unsigned char *buffer;
+    uint32_t number;            /* a producer's next message */
+    uint32_t *last;             /* a consumer's: the one it expects, of each producer */
+    _Atomic bool over, leaving; /* its loop; its process, unless the storm is over */
 } view;
 
 static unsigned next_random(unsigned *random)
@@ -75,58 +83,111 @@ static spork_status timed(view *v, spork_status status, double begin, int timeou
     return status;
 }
 
-static bool open_ledger(const spork_args *args, view *v, int *index, int *point, int *nth, int *bug)
+static bool open_ledger(const spork_args *args, view *v)
 {
     harness_end *block;
     spork__block memory;
+    int point, nth, bug;
     memset(v, 0, sizeof *v);
     v->buffer = malloc(LARGE);
     if (v->buffer == NULL ||
-        spork_unpack(args, harness_take(&block), &v->queue, index, point, nth, bug, &v->random) != SPORK_OK ||
+        spork_unpack(args, harness_take(&block), &v->queue, &v->index, &point, &nth, &bug,
+                     &v->troubles, &v->random) != SPORK_OK ||
         spork__os_block_open(&memory, harness_end_native(block), sizeof(ledger)) != SPORK_OK) {
         fprintf(stderr, "%s\n", spork_error());
         return false;
     }
     v->ledger = memory.data;
-    spork__plant((spork__bug)*bug);
-    spork__point_arm((spork__point)*point, *nth);
+    spork__plant((spork__bug)bug);
+    spork__point_arm((spork__point)point, nth);
     return true;
+}
+
+/* Whether its thread is to be left alone from now on. */
+static bool is_over(view *v) { return atomic_load(&v->over) || atomic_load(&v->ledger->stop); }
+
+/* The thread inside may have locks, and messages in hands; this one has nothing. */
+static void leave(view *v)
+{
+    atomic_store(&v->leaving, true);
+    if (!is_over(v)) {
+        if (next_random(&v->random) % 2 != 0) exit(EXITED);
+        _Exit(EXITED);
+    }
+    atomic_store(&v->leaving, false);
+}
+
+static void disturb(view *v, cancels_thread *thread, unsigned *random)
+{
+    while (!is_over(v)) {
+        spork_sleep(1 + (int)(next_random(random) % 20));
+        if (v->troubles & QUEUE_EXITS && next_random(random) % 16 == 0) leave(v);
+        if (!(v->troubles & QUEUE_CANCELS) || is_over(v)) continue;
+        cancels_cancel(thread);
+        return;
+    }
+}
+
+/* Its loop, in a thread of its own where that is to be disturbed. */
+static int live(view *v, int (*loop)(void *view))
+{
+    unsigned random = v->random;
+    int result = 0;
+    bool ended = false;
+    if (!(v->troubles & (QUEUE_CANCELS | QUEUE_EXITS))) return loop(v);
+    while (!ended) {
+        cancels_thread *thread = cancels_begin(loop, v);
+        if (thread == NULL) return 100;
+        disturb(v, thread, &random);
+        ended = cancels_join(thread, &result);
+        if (!ended) atomic_fetch_add(&v->ledger->cancels, 1);
+    }
+    return result;
+}
+
+static int produce(void *user)
+{
+    view *v = user;
+    while (v->number < NUMBERS && !atomic_load(&v->ledger->stop)) {
+        int timeout_ms = (int)(next_random(&v->random) % 200);
+        unsigned dice = next_random(&v->random) % 16;
+        double begin = spork_time();
+        if (dice < 4) {
+            v->buffer[0] = 0xA5;
+            if (timed(v, spork_queue_put_bytes(v->queue, v->buffer, 1, timeout_ms), begin,
+                      timeout_ms, "put") == SPORK_OK)
+                atomic_fetch_add(&v->ledger->small_put, 1);
+            continue;
+        }
+        size_t size = dice >= 14   ? LARGE
+                      : dice >= 10 ? v->ledger->middling
+                                   : 64 + next_random(&v->random) % 200 * 8;
+        head h = {(uint32_t)v->index, v->number, (uint32_t)size, 0};
+        memset(v->buffer, (int)(v->number + (uint32_t)v->index), size);
+        h.sum = sum_of(v->buffer + sizeof h, size - sizeof h);
+        memcpy(v->buffer, &h, sizeof h);
+        if (timed(v, spork_queue_put_bytes(v->queue, v->buffer, size, timeout_ms), begin,
+                  timeout_ms, "put") == SPORK_OK)
+            atomic_store(&v->ledger->put[v->index], ++v->number);
+    }
+    spork__point_arm(SPORK__POINT_NONE, 0);
+    atomic_store(&v->over, true);
+    return 0;
 }
 
 static int producer(const spork_args *args)
 {
-    int index, point, nth, bug;
     view v;
-    if (!open_ledger(args, &v, &index, &point, &nth, &bug)) return 100;
-    for (uint32_t number = 0; number < NUMBERS && !atomic_load(&v.ledger->stop);) {
-        int timeout_ms = (int)(next_random(&v.random) % 200);
-        unsigned dice = next_random(&v.random) % 16;
-        double begin = spork_time();
-        if (dice < 4) {
-            v.buffer[0] = 0xA5;
-            if (timed(&v, spork_queue_put_bytes(v.queue, v.buffer, 1, timeout_ms), begin, timeout_ms, "put") ==
-                SPORK_OK)
-                atomic_fetch_add(&v.ledger->small_put, 1);
-            continue;
-        }
-        size_t size = dice >= 14   ? LARGE
-                      : dice >= 10 ? v.ledger->middling
-                                   : 64 + next_random(&v.random) % 200 * 8;
-        head h = {(uint32_t)index, number, (uint32_t)size, 0};
-        memset(v.buffer, (int)(number + (uint32_t)index), size);
-        h.sum = sum_of(v.buffer + sizeof h, size - sizeof h);
-        memcpy(v.buffer, &h, sizeof h);
-        if (timed(&v, spork_queue_put_bytes(v.queue, v.buffer, size, timeout_ms), begin, timeout_ms, "put") == SPORK_OK)
-            atomic_store(&v.ledger->put[index], ++number);
-    }
-    spork__point_arm(SPORK__POINT_NONE, 0);
+    if (!open_ledger(args, &v)) return 100;
+    int code = live(&v, produce);
     free(v.buffer);
-    return 0;
+    return code;
 }
 
-static void check_message(view *v, size_t size, uint32_t *last)
+static void check_message(view *v, size_t size)
 {
     ledger *l = v->ledger;
+    uint32_t *last = v->last;
     head h;
     if (size == 1) {
         if (v->buffer[0] != 0xA5) tally_fault_add(&l->faults, TALLY_TORN, "a message of one byte is another");
@@ -152,32 +213,41 @@ static void check_message(view *v, size_t size, uint32_t *last)
     atomic_fetch_add(&l->got, 1);
 }
 
-static int consumer(const spork_args *args)
+static int consume(void *user)
 {
-    int index, point, nth, bug;
-    view v;
-    if (!open_ledger(args, &v, &index, &point, &nth, &bug)) return 100;
-    uint32_t *last = calloc(PRODUCERS, sizeof *last);
-    if (last == NULL) return 100;
-    for (spork_status status = SPORK_OK; status != SPORK_CLOSED && atomic_load(&v.ledger->faults.total) == 0;) {
+    view *v = user;
+    ledger *l = v->ledger;
+    for (spork_status status = SPORK_OK;
+         status != SPORK_CLOSED && atomic_load(&l->faults.total) == 0;) {
         size_t size;
-        int timeout_ms = (int)(next_random(&v.random) % 200);
+        int timeout_ms = (int)(next_random(&v->random) % 200);
         double begin = spork_time();
-        if (atomic_load(&v.ledger->stop)) {
+        if (atomic_load(&l->stop) && !atomic_load(&v->leaving)) {
             spork__point_arm(SPORK__POINT_NONE, 0);
-            atomic_store(&v.ledger->calm[index], true);
+            atomic_store(&l->calm[v->index], true);
         }
-        status =
-            timed(&v, spork_queue_get_bytes(v.queue, v.buffer, LARGE, &size, timeout_ms), begin, timeout_ms, "get");
+        status = timed(v, spork_queue_get_bytes(v->queue, v->buffer, LARGE, &size, timeout_ms),
+                       begin, timeout_ms, "get");
         if (status != SPORK_OK) continue;
-        check_message(&v, size, last);
-        if (spork_queue_task_done(v.queue) != SPORK_OK)
-            tally_fault_add(&v.ledger->faults, TALLY_WRONG, "task_done: %s", spork_error());
+        check_message(v, size);
+        if (spork_queue_task_done(v->queue) != SPORK_OK)
+            tally_fault_add(&l->faults, TALLY_WRONG, "task_done: %s", spork_error());
     }
     spork__point_arm(SPORK__POINT_NONE, 0);
-    free(last);
-    free(v.buffer);
+    atomic_store(&v->over, true);
     return 0;
+}
+
+static int consumer(const spork_args *args)
+{
+    view v;
+    if (!open_ledger(args, &v)) return 100;
+    v.last = calloc(PRODUCERS, sizeof *v.last);
+    if (v.last == NULL) return 100;
+    int code = live(&v, consume);
+    free(v.last);
+    free(v.buffer);
+    return code;
 }
 
 /* ---- the storm ---- */
@@ -193,7 +263,8 @@ typedef struct storm {
     int point[2 * PLACES], number[2 * PLACES];
     double started[2 * PLACES];
     double stopped_until[2 * PLACES]; /* 0: it runs */
-    int born;
+    spork_process *grave[PRODUCERS];  /* those whose exit codes wait */
+    int born, graves;
     unsigned random;
 } storm;
 
@@ -237,8 +308,10 @@ static bool start(storm *s, int i)
     s->number[i] = s->born++;
     s->place[i] = spork_process_new(
         puts ? producer : consumer,
-        spork_pack(harness_give(s->block), puts ? spork_put_only(s->queue) : spork_get_only(s->queue), s->number[i],
-                   s->point[i], 1 + (int)(next_random(&s->random) % 8), (int)p->bug, next_random(&s->random)));
+        spork_pack(harness_give(s->block),
+                   puts ? spork_put_only(s->queue) : spork_get_only(s->queue), s->number[i],
+                   s->point[i], 1 + (int)(next_random(&s->random) % 8), (int)p->bug, p->troubles,
+                   next_random(&s->random)));
     s->started[i] = spork_time();
     s->stopped_until[i] = 0;
     if (spork_process_start(s->place[i]) == SPORK_OK) return true;
@@ -248,17 +321,33 @@ static bool start(storm *s, int i)
     return false;
 }
 
+/* Its exit code, if it has ended. Who is to stay a zombie does. */
+static bool has_ended(storm *s, int i, int *code)
+{
+    spork_process *p = s->place[i];
+    harness_life life = HARNESS_NOT_OURS;
+    if (s->plan->troubles & QUEUE_ZOMBIES) life = harness_zombie(spork_process_pid(p), code);
+    if (life == HARNESS_ENDED) s->grave[s->graves++] = p;
+    if (life != HARNESS_NOT_OURS) return life == HARNESS_ENDED;
+    if (spork_process_is_alive(p)) return false;
+    spork_process_join(p, SPORK_FOREVER);
+    *code = spork_process_exitcode(p);
+    spork_process_free(p);
+    return true;
+}
+
 static bool look_after(storm *s, int i)
 {
-    if (spork_process_is_alive(s->place[i])) return true;
-    spork_process_join(s->place[i], SPORK_FOREVER);
-    int code = spork_process_exitcode(s->place[i]);
-    spork_process_free(s->place[i]);
+    int code;
+    if (!has_ended(s, i, &code)) return true;
     s->place[i] = NULL;
     if (code == -9) {
         s->result.deaths++;
         s->result.consumer_deaths += !is_producer(s, i);
         s->result.at[s->point[i]]++;
+    } else if (code == EXITED) {
+        s->result.exits++;
+        s->result.consumer_deaths += !is_producer(s, i);
     } else if (code != 0) {
         snprintf(s->result.first, sizeof s->result.first, "a process ended with %d", code);
         s->result.violations++;
@@ -291,10 +380,10 @@ static void rage(storm *s)
     harness_budget deaths = s->plan->deaths;
     while (atomic_load(&s->ledger->faults.total) == 0 && harness_goes_on(&deaths, deaths_meant(s))) {
         spork_sleep(1 + (int)(next_random(&s->random) % 4));
-        if (s->plan->stops) stop_and_continue(s);
+        if (s->plan->troubles & QUEUE_STOPS) stop_and_continue(s);
         /* Who is stopped shall also go on before it is killed. */
         if (s->plan->first == SPORK__POINT_NONE &&
-            (!s->plan->stops || next_random(&s->random) % 8 == 0))
+            (!(s->plan->troubles & QUEUE_STOPS) || next_random(&s->random) % 8 == 0))
             spork_process_kill(s->place[next_random(&s->random) % (unsigned)count(s)]);
         for (int i = 0; i < count(s); i++) {
             if (s->plan->first != SPORK__POINT_NONE &&
@@ -343,7 +432,7 @@ static void calm_down(storm *s)
             spork_process_join(s->place[i], SPORK_FOREVER);
         }
         int code = spork_process_exitcode(s->place[i]);
-        if (code == -9)
+        if (code == -9 || code == EXITED)
             s->result.consumer_deaths += !is_producer(s, i); /* before it was told to stop */
         else if (code != 0)
             tally_fault_add(&s->ledger->faults, TALLY_WRONG, "a process ended with %d", code);
@@ -351,10 +440,23 @@ static void calm_down(storm *s)
     }
 }
 
+/* Zombies until now: the queue had to find out that they are dead by itself. */
+static void bury(storm *s)
+{
+    int code;
+    for (int i = 0; i < s->graves; i++) {
+        s->result.zombies += harness_zombie(spork_process_pid(s->grave[i]), &code) == HARNESS_ENDED;
+        if (spork_process_join(s->grave[i], harness_patience_ms()) != SPORK_OK)
+            tally_fault_add(&s->ledger->faults, TALLY_HUNG, "join of a zombie: %s", spork_error());
+        spork_process_free(s->grave[i]);
+    }
+}
+
 static void take_stock(storm *s)
 {
     ledger *l = s->ledger;
     queue_result *r = &s->result;
+    r->cancels = atomic_load(&l->cancels);
     for (int p = 0; p < PRODUCERS; p++) {
         uint32_t put = atomic_load(&l->put[p]);
         r->put += (long)put;
@@ -369,6 +471,7 @@ static void take_stock(storm *s)
         sscanf(strstr(spork_error(), "all is done but ") + strlen("all is done but "), "%u", &r->lost);
     else if (status != SPORK_OK && calm)
         tally_fault_add(&l->faults, status == SPORK_TIMEOUT ? TALLY_HUNG : TALLY_WRONG, "join: %s", spork_error());
+    bury(s);
     r->left = (unsigned)spork_queue_size(s->queue);
     r->extents = (unsigned)spork__queue_tidy(s->queue);
     r->longest = (double)atomic_load(&l->longest_us) / 1e6;

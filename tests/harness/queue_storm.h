@@ -1,5 +1,6 @@
-/* A storm on a queue: producers and consumers die, killed at any moment or at a chosen point of the code, and are replaced. Every
- * message is accounted for in a ledger that they share. */
+/* A storm on a queue: producers and consumers die, killed at any moment or at a chosen point of the
+ * code, and are replaced; they may also be stopped, cancelled, end by themselves, or stay zombies.
+ * Every message is accounted for in a ledger that they share. */
 #ifndef HARNESS_QUEUE_STORM_H
 #define HARNESS_QUEUE_STORM_H
 
@@ -11,6 +12,14 @@
 extern "C" {
 #endif
 
+/* What befalls them beside their deaths. */
+enum {
+    QUEUE_STOPS = 1,   /* they are stopped and continued at any moment; POSIX */
+    QUEUE_CANCELS = 2, /* their threads are cancelled, and begun anew; POSIX */
+    QUEUE_EXITS = 4,   /* they end by exit() and _Exit(), with a thread inside */
+    QUEUE_ZOMBIES = 8  /* nobody asks for their exit codes before the end; POSIX */
+};
+
 typedef struct queue_plan {
     int producers, consumers;
     harness_budget deaths;    /* those at the points, where there are points */
@@ -20,11 +29,12 @@ typedef struct queue_plan {
     unsigned most; /* messages in the queue; 0: as many as it has room for */
     size_t
         capacity;  /* 0: 2 MiB. More than 4 MiB has several segments, and what is put fills them */
-    bool stops;    /* POSIX: they are stopped and continued at any moment, too */
+    unsigned troubles; /* of QUEUE_STOPS … */
 } queue_plan;
 
 typedef struct queue_result {
-    int deaths, consumer_deaths, stops;
+    int deaths, consumer_deaths, stops, exits, zombies;
+    long cancels;
     int at[SPORK__POINTS];
     long put, got;                         /* messages that a put accepted; that a consumer has written down */
     long missing;                          /* accepted, but nobody wrote them down */
