@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "fault.h"
+#include "harness/deny.h"
 #include "harness/harness.h"
 
 // HARNESS_DISTURB: this program and all its children live with short and interrupted transfers.
@@ -65,6 +66,7 @@ static void ignore_nothing()
 int main(int argc, char **argv)
 {
     ignore_nothing();
+    harness_deny_as_told();
     disturb();
     before_init();
     if (argc > 1 && std::strcmp(argv[1], "--scenario") == 0) // those call spork_init themselves, or leave it out

@@ -1,5 +1,5 @@
-/* Shared memory without names (memfd; elsewhere a POSIX object that is unlinked before anybody can use its name), and the small
- * helpers for descriptors. */
+/* Shared memory without names (memfd, or a file that never had one; elsewhere a POSIX object that is
+ * unlinked before anybody can use its name), and the small helpers for descriptors. */
 #include "os.h"
 
 #include <fcntl.h>
@@ -200,13 +200,30 @@ static int memory_fd(void)
 }
 #endif
 
+#if SPORK_HAVE_O_TMPFILE
+int spork__fd_open_nameless(const char *directory)
+{
+    return spork__fd_private(spork__fd_open(directory, O_TMPFILE | O_RDWR));
+}
+#else
+int spork__fd_open_nameless(const char *directory)
+{
+    (void)directory;
+    errno = EOPNOTSUPP;
+    return -1;
+}
+#endif
+
 static int anonymous_fd(void)
 {
+    int fd;
 #if SPORK_HAVE_MEMFD_CREATE
-    int fd = memory_fd();
+    fd = memory_fd();
     if (fd >= 0 || spork__is_full(errno)) return spork__fd_private(fd);
         /* It is not there, or is forbidden, which filters of containers tell by EPERM. */
 #endif
+    fd = spork__fd_open_nameless("/dev/shm");
+    if (fd >= 0 || spork__is_full(errno)) return fd;
     char name[64]; /* exists for the moment between two calls; a kill in between leaves an empty object */
     for (int attempt = 0; attempt < 100; attempt++) {
         snprintf(name, sizeof name, "/spork-%llx", (unsigned long long)spork__os_nonce() & 0xffffffffff);

@@ -41,20 +41,6 @@ static void give_up(draft *d)
     d->lock = spork__fd_close(d->lock);
 }
 
-#if SPORK_HAVE_O_TMPFILE
-static int open_nameless(const char *directory)
-{
-    return spork__fd_private(spork__fd_open(directory, O_TMPFILE | O_RDWR));
-}
-#else
-static int open_nameless(const char *directory)
-{
-    (void)directory;
-    errno = EOPNOTSUPP;
-    return -1;
-}
-#endif
-
 /* Locked as long as we live; a sweeper may have had it before, and then it is gone. */
 static int open_locked(const char *path, int flags)
 {
@@ -69,7 +55,7 @@ static int open_locked(const char *path, int flags)
 
 static bool open_draft(draft *d, int directory, bool lock)
 {
-    *d = (draft){.fd = lock ? -1 : open_nameless(directories[directory]), .lock = -1};
+    *d = (draft){.fd = lock ? -1 : spork__fd_open_nameless(directories[directory]), .lock = -1};
     for (int attempt = 0; d->fd < 0 && attempt < 10; attempt++) {
         char nonce[32];
         snprintf(nonce, sizeof nonce, "%016llx", (unsigned long long)spork__os_nonce());

@@ -3,6 +3,8 @@
 #endif
 #include "surroundings.h"
 
+#include "deny.h"
+
 #ifdef _WIN32
 
 int surroundings_scenario_ignored(const char *argument) { return argument == NULL; }
@@ -234,69 +236,6 @@ int surroundings_scenario_exec(const char *argument)
 
 /* ---- system calls that are refused ---- */
 
-#if defined(__linux__)
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-
-static const struct {
-    const char *name;
-    unsigned number;
-} calls[] = {
-#ifdef SYS_memfd_create
-    {"memfd_create", SYS_memfd_create},
-#endif
-#ifdef SYS_pidfd_open
-    {"pidfd_open", SYS_pidfd_open},
-#endif
-#ifdef SYS_clone3
-    {"clone3", SYS_clone3},
-#endif
-#ifdef SYS_eventfd2
-    {"eventfd2", SYS_eventfd2},
-#endif
-#ifdef SYS_fallocate
-    {"fallocate", SYS_fallocate},
-#endif
-#ifdef SYS_pwritev2
-    {"pwritev2", SYS_pwritev2},
-#endif
-#ifdef SYS_madvise
-    {"madvise", SYS_madvise},
-#endif
-#ifdef SYS_close_range
-    {"close_range", SYS_close_range},
-#endif
-};
-
-static bool refuse(unsigned number, unsigned error)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error & SECCOMP_RET_DATA)),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
-static bool refuse_named(const char *argument)
-{
-    char name[32];
-    unsigned error;
-    if (sscanf(argument, "%31s %u", name, &error) != 2) return false;
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (strcmp(calls[i].name, name) == 0) return refuse(calls[i].number, error);
-    return false;
-}
-#else
-static bool refuse_named(const char *argument) { return argument == NULL; }
-#endif
-
 /* queue, connection: says the same in both ways. */
 static int say_twice(const spork_args *args)
 {
@@ -367,7 +306,7 @@ int surroundings_work(void)
 int surroundings_scenario_deny(const char *argument)
 {
     SPORK_MUST(spork_init(0, NULL));
-    return refuse_named(argument) ? surroundings_work() : 77;
+    return harness_deny(argument) ? surroundings_work() : 77;
 }
 
 #endif
