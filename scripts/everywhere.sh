@@ -34,16 +34,16 @@ fi
 # Under qemu-user by name, and under fork alone: what an emulated program executes has to be of the machine's own kind, so none can start
 # itself anew. What starts children by each method is left out of these suites, and so is a limit of addresses that the emulator
 # needs itself. The other suites start too many, or have not been seen to pass there yet.
-qemu_suites=(base_test value_test record_test wire_test parcel_test arena_test tree_test thread_test shm_test)
+qemu_suites=(base_test unit_test tree_test thread_test shm_test)
 qemu_not=(Pid.AChildsParentIsWhoStartedItUnderEveryMethod Fork.TheChildMayStartProcessesItself
     Tree.AChildIsAnotherParticipantUnderEveryMethod Tree.AChildThatEndedIsDead Tree.AChildThatLeftIsDeadAlthoughItRuns Tree.AKilledChildIsDead
     Tree.AForkThatSporkKnowsNothingOfIsAParticipantOfItsOwn Tree.ALivingOnesSlotIsNeverTaken Tree.ManyComingAndGoingAtOnceNeverShareAnId
     Threads.BelongToTheProcessThatStartedThem 'All/ShmLimit.IsAStatusAndNoDeath/addresses')
 # What a size_t of 32 bits could change.
-small_suites=(base_test value_test record_test tree_test arena_test process_test sync_test thread_test queue_test shm_test pool_map_test)
+small_suites=(base_test unit_test tree_test process_test sync_test thread_test queue_test shm_test pool_map_test)
 # Under valgrind, which makes a start or a message some fifty times slower; without its search for leaks, which is the sanitizer's: a forked child
 # loses what only other threads of its parent refer to.
-valgrind_suites=(base_test value_test record_test wire_test parcel_test arena_test tree_test image_test sync_test thread_test shm_test process_test)
+valgrind_suites=(base_test unit_test tree_test image_test sync_test thread_test shm_test process_test)
 # In C alone: what starts, sends, shares and has workers.
 musl_targets=(example_process example_queue example_shared_array example_pool_tasks image_default image_static)
 musl_tests='^(example\.(process|queue|shared_array|pool_tasks)\.|image\.(default|static)\.)'
@@ -52,7 +52,7 @@ suites_of() {
     case $1 in
     arm64) echo "${qemu_suites[*]}" ;;
     valgrind) echo "${valgrind_suites[*]}" ;;
-    i686) if $short; then echo "base_test value_test record_test tree_test arena_test"; else echo "${small_suites[*]}"; fi ;;
+    i686) if $short; then echo "base_test unit_test tree_test"; else echo "${small_suites[*]}"; fi ;;
     esac
 }
 
