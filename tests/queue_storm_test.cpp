@@ -46,7 +46,10 @@ queue_result expect_order_beside(unsigned troubles, double seconds)
     return expect_order(plan);
 }
 
-TEST(QueueStorm, AnybodyEndsByItselfWithAThreadInside) { expect_order_beside(QUEUE_EXITS, 2); }
+TEST(QueueStorm, AnybodyEndsByItselfWithAThreadInside)
+{
+    EXPECT_GT(expect_order_beside(QUEUE_EXITS, 2).exits, 0);
+}
 
 #ifndef _WIN32 // nothing there stops a process as a whole, cancels a thread, or leaves a zombie
 TEST(QueueStorm, AnybodyStoppedOrKilledAtAnyMoment)
@@ -62,13 +65,18 @@ TEST(QueueStorm, AnybodyCancelledOrKilledAtAnyMoment)
 TEST(QueueStorm, TheDeadStayZombies)
 {
     queue_result r = expect_order_beside(QUEUE_ZOMBIES, 2);
-    if (r.zombies == 0) GTEST_SKIP() << "skipped: they are another's children, who buries them";
+    if (r.foreign) GTEST_SKIP() << "skipped: they are another's children, who buries them";
     EXPECT_GE(r.zombies, 5);
 }
 
 TEST(QueueStorm, EverythingAtOnce)
 {
-    expect_order_beside(QUEUE_STOPS | QUEUE_CANCELS | QUEUE_EXITS | QUEUE_ZOMBIES, 3);
+    queue_result r =
+        expect_order_beside(QUEUE_STOPS | QUEUE_CANCELS | QUEUE_EXITS | QUEUE_ZOMBIES, 3);
+    EXPECT_GT(r.stops, 0);
+    EXPECT_GT(r.cancels, 0);
+    EXPECT_GT(r.exits, 0);
+    EXPECT_TRUE(r.foreign || r.zombies > 0);
 }
 #endif
 

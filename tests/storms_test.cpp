@@ -173,7 +173,7 @@ TEST_F(Storms, Queue)
     plan.seed = draw_seed();
     bool points = draw(0, 1) != 0;
     if (points) plan.first = SPORK__AT_RING_PUT_LOCKED, plan.last = SPORK__AT_RING_GET_UNLOCKED;
-    plan.troubles = static_cast<unsigned>(draw(0, 15));
+    plan.troubles = static_cast<unsigned>(draw(0, 15)) & queue_troubles_here();
     queue_result r = queue_storm(&plan);
     tally t = of(r);
     count_deaths(t, r.at);

@@ -21,8 +21,8 @@ spork_native harness_copy(spork_native handle);
 int harness_mappings(void);
 /* Children that ended and were not reaped. 0 on Windows. */
 int harness_zombies(void);
-/* Whether a child has ended, and how, as spork_process_exitcode tells it. It stays a zombie. Not
- * ours: another's child, or reaped; on Windows always. */
+/* Whether a child has ended, and how, as spork_process_exitcode tells it. It stays a zombie.
+ * HARNESS_NOT_OURS: it is another's child, or was reaped; always on Windows. */
 typedef enum harness_life { HARNESS_RUNS, HARNESS_ENDED, HARNESS_NOT_OURS } harness_life;
 harness_life harness_zombie(int pid, int *exitcode);
 #ifdef __linux__

@@ -49,7 +49,8 @@ typedef struct view {
     unsigned char *buffer;
     uint32_t number;            /* a producer's next message */
     uint32_t *last;             /* a consumer's: the one it expects, of each producer */
-    _Atomic bool over, leaving; /* its loop; its process, unless the storm is over */
+    _Atomic bool over;          /* its loop has ended */
+    _Atomic bool leaving;       /* its process is about to end, unless the storm is over first */
 } view;
 
 static unsigned next_random(unsigned *random)
@@ -106,12 +107,13 @@ static bool open_ledger(const spork_args *args, view *v)
 /* Whether its thread is to be left alone from now on. */
 static bool is_over(view *v) { return atomic_load(&v->over) || atomic_load(&v->ledger->stop); }
 
-/* The thread inside may have locks, and messages in hands; this one has nothing. */
-static void leave(view *v)
+/* The thread inside may have locks, and messages in hands; this one has nothing. What a sanitizer
+ * does at an exit would find a thread that ended in that moment, and take it for a leak. */
+static void leave(view *v, unsigned *random)
 {
     atomic_store(&v->leaving, true);
     if (!is_over(v)) {
-        if (next_random(&v->random) % 2 != 0) exit(EXITED);
+        if (next_random(random) % 2 != 0 && !harness_instrumented()) exit(EXITED);
         _Exit(EXITED);
     }
     atomic_store(&v->leaving, false);
@@ -121,7 +123,7 @@ static void disturb(view *v, cancels_thread *thread, unsigned *random)
 {
     while (!is_over(v)) {
         spork_sleep(1 + (int)(next_random(random) % 20));
-        if (v->troubles & QUEUE_EXITS && next_random(random) % 16 == 0) leave(v);
+        if (v->troubles & QUEUE_EXITS && next_random(random) % 16 == 0) leave(v, random);
         if (!(v->troubles & QUEUE_CANCELS) || is_over(v)) continue;
         cancels_cancel(thread);
         return;
@@ -327,6 +329,7 @@ static bool has_ended(storm *s, int i, int *code)
     spork_process *p = s->place[i];
     harness_life life = HARNESS_NOT_OURS;
     if (s->plan->troubles & QUEUE_ZOMBIES) life = harness_zombie(spork_process_pid(p), code);
+    s->result.foreign = s->result.foreign || life == HARNESS_NOT_OURS;
     if (life == HARNESS_ENDED) s->grave[s->graves++] = p;
     if (life != HARNESS_NOT_OURS) return life == HARNESS_ENDED;
     if (spork_process_is_alive(p)) return false;
@@ -373,23 +376,46 @@ static void stop_and_continue(storm *s)
     s->result.stops++;
 }
 
+/* Where it may have ended meanwhile the call of the library's would ask for its exit code. */
+static void kill_one(storm *s, int i)
+{
+    int code, pid = spork_process_pid(s->place[i]);
+    if (s->plan->troubles & QUEUE_ZOMBIES && harness_zombie(pid, &code) != HARNESS_NOT_OURS)
+        pools_kill(pid);
+    else
+        spork_process_kill(s->place[i]);
+}
+
+/* Has each of its troubles come to somebody? */
+static bool has_shown_all(const storm *s)
+{
+    unsigned t = s->plan->troubles;
+    return (!(t & QUEUE_STOPS) || s->result.stops > 0) &&
+           (!(t & QUEUE_EXITS) || s->result.exits > 0) &&
+           (!(t & QUEUE_CANCELS) || atomic_load(&s->ledger->cancels) > 0);
+}
+
 static void rage(storm *s)
 {
     for (int i = 0; i < count(s); i++)
         if (!start(s, i)) return;
     harness_budget deaths = s->plan->deaths;
-    while (atomic_load(&s->ledger->faults.total) == 0 && harness_goes_on(&deaths, deaths_meant(s))) {
+    bool goes_on = true;
+    double end = spork_time() + harness_patience_ms() / 1000.0;
+    while (atomic_load(&s->ledger->faults.total) == 0) {
+        goes_on = goes_on && harness_goes_on(&deaths, deaths_meant(s));
+        if (!goes_on && (has_shown_all(s) || spork_time() >= end)) break;
         spork_sleep(1 + (int)(next_random(&s->random) % 4));
         if (s->plan->troubles & QUEUE_STOPS) stop_and_continue(s);
         /* Who is stopped shall also go on before it is killed. */
         if (s->plan->first == SPORK__POINT_NONE &&
             (!(s->plan->troubles & QUEUE_STOPS) || next_random(&s->random) % 8 == 0))
-            spork_process_kill(s->place[next_random(&s->random) % (unsigned)count(s)]);
+            kill_one(s, (int)(next_random(&s->random) % (unsigned)count(s)));
         for (int i = 0; i < count(s); i++) {
             if (s->plan->first != SPORK__POINT_NONE &&
                 spork_time() - s->started[i] > (harness_wine() ? 5 : 1)) { /* a point that does not come by */
                 s->point[i] = SPORK__POINT_NONE;
-                spork_process_kill(s->place[i]);
+                kill_one(s, i);
             }
             if (!look_after(s, i)) return;
         }
@@ -478,6 +504,12 @@ static void take_stock(storm *s)
     if (r->violations == 0) memcpy(r->first, l->faults.first, sizeof r->first);
     for (int f = 0; f < TALLY_FAULTS; f++) r->faults[f] += atomic_load(&l->faults.counts[f]);
     r->violations += atomic_load(&l->faults.total);
+}
+
+unsigned queue_troubles_here(void)
+{
+    return cancels_there_are() ? QUEUE_STOPS | QUEUE_CANCELS | QUEUE_EXITS | QUEUE_ZOMBIES
+                               : QUEUE_EXITS;
 }
 
 queue_result queue_storm(const queue_plan *plan)

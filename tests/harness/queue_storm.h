@@ -12,13 +12,14 @@
 extern "C" {
 #endif
 
-/* What befalls them beside their deaths. */
+/* What befalls them beside their deaths, where the system can do that. */
 enum {
     QUEUE_STOPS = 1,   /* they are stopped and continued at any moment; POSIX */
     QUEUE_CANCELS = 2, /* their threads are cancelled, and begun anew; POSIX */
     QUEUE_EXITS = 4,   /* they end by exit() and _Exit(), with a thread inside */
     QUEUE_ZOMBIES = 8  /* nobody asks for their exit codes before the end; POSIX */
 };
+unsigned queue_troubles_here(void); /* those that there are on this system */
 
 typedef struct queue_plan {
     int producers, consumers;
@@ -35,6 +36,7 @@ typedef struct queue_plan {
 typedef struct queue_result {
     int deaths, consumer_deaths, stops, exits, zombies;
     long cancels;
+    bool foreign; /* they were another's children, who would not leave them zombies */
     int at[SPORK__POINTS];
     long put, got;                         /* messages that a put accepted; that a consumer has written down */
     long missing;                          /* accepted, but nobody wrote them down */
