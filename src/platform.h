@@ -198,6 +198,9 @@ typedef struct spork__block {
 spork_status spork__os_block_new(spork__block *block, size_t size);
 /* The same without reserving: for large sparse tables, of which little is used. */
 spork_status spork__os_block_new_sparse(spork__block *block, size_t size);
+/* Memory for a part of such a table, before it is touched: SPORK_NO_SPACE where that would end this
+ * process, and the system tells. Needs no descriptor. */
+spork_status spork__os_block_populate(const spork__block *block, size_t offset, size_t size);
 /* Addresses only: a part may be used after spork__os_block_commit gave it memory. For what may become large. */
 spork_status spork__os_block_new_growing(spork__block *block, size_t size);
 /* Zeroed memory for these bytes of such a block, in every process that maps it; what has some keeps it. SPORK_NO_SPACE. Of

@@ -16,6 +16,7 @@
 #include "tree.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -82,12 +83,21 @@ void spork__tree_forked(void)
     if (here.self != NULL && !here.wiped) atomic_store_explicit(here.self, 0, memory_order_relaxed);
 }
 
+static spork_status new_table(void)
+{
+    spork_status status = spork__os_block_new_sparse(&here.block, sizeof(tree));
+    if (status != SPORK_OK) return status;
+    status = spork__os_block_populate(&here.block, 0, offsetof(tree, slot));
+    if (status != SPORK_OK) spork__os_block_free(&here.block);
+    return status;
+}
+
 spork_status spork__tree_open(spork_native *handle)
 {
     spork_status status = SPORK_OK;
     spork__os_lock(SPORK__LOCK_TREE);
     if (here.shared == NULL && (status = prepare_self()) == SPORK_OK &&
-        (status = spork__os_block_new_sparse(&here.block, sizeof(tree))) == SPORK_OK) {
+        (status = new_table()) == SPORK_OK) {
         tree *t = here.block.data;
         t->layout = LAYOUT;
         t->slots = SPORK__TREE_SLOTS;
@@ -183,6 +193,8 @@ static uint32_t known_self(void)
     return !here.wiped && id != 0 && here.self_pid != spork__os_getpid() ? 0 : id;
 }
 
+static size_t offset_of(uint32_t index) { return offsetof(tree, slot) + index * sizeof(slot); }
+
 static uint32_t join(void) /* under SPORK__LOCK_TREE */
 {
     uint32_t id = known_self();
@@ -196,14 +208,22 @@ static uint32_t join(void) /* under SPORK__LOCK_TREE */
     }
     int pid = spork__os_getpid();
     uint64_t start = spork__os_start_time(pid);
+    spork_status status;
+    bool no_room = false;
     for (uint32_t n = 0; n < 2 * SPORK__TREE_SLOTS; n++) {
         uint32_t index = atomic_fetch_add_explicit(&here.shared->next, 1, memory_order_relaxed) % SPORK__TREE_SLOTS;
-        if (!take(index, pid, start, &id)) continue;
+        status = spork__os_block_populate(&here.block, offset_of(index), sizeof(slot));
+        if (status != SPORK_OK) no_room = true; /* others may be free whose memory is there */
+        if (status != SPORK_OK || !take(index, pid, start, &id)) continue;
         here.self_pid = pid;
         atomic_store_explicit(here.self, id, memory_order_release);
         return id;
     }
-    spork__fail(SPORK_NO_SPACE, "the table of processes is full: %d live at once is the most", SPORK__TREE_SLOTS);
+    if (no_room)
+        spork__fail(SPORK_NO_SPACE, "the table of processes has no memory for one more");
+    else
+        spork__fail(SPORK_NO_SPACE, "the table of processes is full: %d live at once is the most",
+                    SPORK__TREE_SLOTS);
     return 0;
 }
 

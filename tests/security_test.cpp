@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "child.h"
+#include "harness/deny.h"
 #include "harness/pools.h"
 #include "harness/security.h"
 #include "harness/shms.h"
@@ -314,7 +315,8 @@ TEST(Security, NoSocketHasANameAndTheForkServersHasNone)
 
 TEST(Security, NobodyWhoGetsABlockCanTakeItsMemoryFromUnderTheOthers)
 {
-    if (!SPORK_HAVE_MEMFD_CREATE) GTEST_SKIP() << "other memory cannot be sealed";
+    if (!SPORK_HAVE_MEMFD_CREATE || harness_denies("memfd_create"))
+        GTEST_SKIP() << "other memory cannot be sealed";
     spork_shm *block = spork_shm_new(5000);
     spork_queue_options few = {};
     few.max_messages = 4;

@@ -201,14 +201,15 @@ static int memory_fd(void)
 #endif
 
 #if SPORK_HAVE_O_TMPFILE
-int spork__fd_open_nameless(const char *directory)
+int spork__fd_open_nameless(const char *directory, bool for_ever)
 {
-    return spork__fd_private(spork__fd_open(directory, O_TMPFILE | O_RDWR));
+    return spork__fd_private(
+        spork__fd_open(directory, O_TMPFILE | O_RDWR | (for_ever ? O_EXCL : 0)));
 }
 #else
-int spork__fd_open_nameless(const char *directory)
+int spork__fd_open_nameless(const char *directory, bool for_ever)
 {
-    (void)directory;
+    (void)directory, (void)for_ever;
     errno = EOPNOTSUPP;
     return -1;
 }
@@ -222,7 +223,7 @@ static int anonymous_fd(void)
     if (fd >= 0 || spork__is_full(errno)) return spork__fd_private(fd);
         /* It is not there, or is forbidden, which filters of containers tell by EPERM. */
 #endif
-    fd = spork__fd_open_nameless("/dev/shm");
+    fd = spork__fd_open_nameless("/dev/shm", true);
     if (fd >= 0 || spork__is_full(errno)) return fd;
     char name[64]; /* exists for the moment between two calls; a kill in between leaves an empty object */
     for (int attempt = 0; attempt < 100; attempt++) {
@@ -237,8 +238,36 @@ static int anonymous_fd(void)
     return -1;
 }
 
+#if SPORK_HAVE_POSIX_FALLOCATE
+static bool is_refused(int code)
+{
+    return code == EOPNOTSUPP || code == EINVAL || code == ENOSYS || code == EPERM;
+}
+#endif
+
+#if defined(__linux__) && !defined(MADV_POPULATE_WRITE)
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* As if each page were written to, but for what is in it: others may be at work there. ENOSYS: the
+ * system cannot. */
+static int populate(void *data, size_t offset, size_t size)
+{
+#ifdef MADV_POPULATE_WRITE
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), begin = offset / page * page;
+    void *at = (unsigned char *)data + begin;
+    int result;
+    do result = SPORK__SYS(madvise(at, offset + size - begin, MADV_POPULATE_WRITE));
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : errno == EFAULT || errno == ENOMEM ? ENOSPC : ENOSYS;
+#else
+    (void)data, (void)offset, (void)size;
+    return ENOSYS;
+#endif
+}
+
 /* Pages now, so that a full memory is an error here and not a SIGBUS later; where the system can do so. */
-static int reserve(int fd, size_t offset, size_t size, bool *can)
+static int reserve(int fd, void *data, size_t offset, size_t size, bool *can)
 {
     int code = 0;
     /* macOS' shared memory is swapped, and has no limit of its own. */
@@ -251,11 +280,11 @@ static int reserve(int fd, size_t offset, size_t size, bool *can)
             code = SPORK__SYS_CODE(
                 spork__sys_posix_fallocate(fd, (off_t)(offset + done), (off_t)piece));
         while (code == EINTR);
-        *can =
-            code == 0 || (code != EOPNOTSUPP && code != EINVAL && code != ENOSYS && code != EPERM);
+        if (is_refused(code)) code = populate(data, offset + done, piece);
+        *can = !is_refused(code);
     }
 #else
-    (void)fd, (void)offset, (void)size;
+    (void)fd, (void)data, (void)offset, (void)size;
 #endif
     return *can ? code : 0;
 }
@@ -373,7 +402,7 @@ static spork_status map_block(spork__block *block, int fd, size_t size, bool res
     bool can;
     if (code == 0) { /* addresses first: they cost nothing, and may be what there is too little of */
         data = SPORK__SYS_MAP(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
-        code = data == MAP_FAILED ? errno : reserved ? reserve(fd, 0, size, &can) : 0;
+        code = data == MAP_FAILED ? errno : reserved ? reserve(fd, data, 0, size, &can) : 0;
     }
     if (code == 0) {
         leave_out_of_dumps(fd, data, size);
@@ -392,7 +421,8 @@ spork_status spork__block_on(spork__block *block, int fd, size_t size) { return 
 static void seal(int fd)
 {
 #ifdef F_ADD_SEALS
-    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); /* EINVAL: no memfd, which has none */
+    /* Refused where it is no memfd: such a file can be cut off. */
+    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 #else
     (void)fd;
 #endif
@@ -415,6 +445,13 @@ static spork_status new_block(spork__block *block, size_t size, bool reserved)
 
 spork_status spork__os_block_new(spork__block *block, size_t size) { return new_block(block, size, true); }
 spork_status spork__os_block_new_sparse(spork__block *block, size_t size) { return new_block(block, size, false); }
+
+spork_status spork__os_block_populate(const spork__block *block, size_t offset, size_t size)
+{
+    if (populate(block->data, offset, size) != ENOSPC) return SPORK_OK;
+    return spork__fail_os(ENOSPC, "no memory for %zu bytes more of a shared block", size);
+}
+
 spork_status spork__os_block_new_growing(spork__block *block, size_t size) { return new_block(block, size, false); }
 size_t spork__os_block_spacious(void) { return (size_t)1 << (sizeof(size_t) > 4 ? 36 : 28); }
 
@@ -424,7 +461,8 @@ size_t spork__os_block_committed(const spork__block *block)
 #ifdef __linux__
     struct stat about;
     bool can;
-    if (reserve((int)block->handle, 0, 1, &can) == 0 && can && SPORK__SYS(fstat((int)block->handle, &about)) == 0) {
+    if (reserve((int)block->handle, block->data, 0, 1, &can) == 0 && can &&
+        SPORK__SYS(fstat((int)block->handle, &about)) == 0) {
         uint64_t bytes = (uint64_t)about.st_blocks * 512;
         if (bytes < block->size) return (size_t)bytes;
     }
@@ -435,7 +473,7 @@ size_t spork__os_block_committed(const spork__block *block)
 spork_status spork__os_block_commit(const spork__block *block, size_t offset, size_t size)
 {
     bool can;
-    int code = size == 0 ? 0 : reserve((int)block->handle, offset, size, &can);
+    int code = size == 0 ? 0 : reserve((int)block->handle, block->data, offset, size, &can);
     return code == 0 ? SPORK_OK : spork__fail_os(code, "no memory for %zu bytes more of a shared block", size);
 }
 
@@ -451,6 +489,8 @@ void spork__os_block_discard(const spork__block *block, size_t offset, size_t si
 {
 #if SPORK_HAVE_PUNCH_HOLE
     int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, code;
+    /* By its address, which is ours in any case; and by its descriptor, where pages are larger. */
+    if (madvise((unsigned char *)block->data + offset, size, MADV_REMOVE) == 0) return;
     do
         code =
             SPORK__SYS(spork__sys_fallocate((int)block->handle, mode, (off_t)offset, (off_t)size));

@@ -55,7 +55,8 @@ static int open_locked(const char *path, int flags)
 
 static bool open_draft(draft *d, int directory, bool lock)
 {
-    *d = (draft){.fd = lock ? -1 : spork__fd_open_nameless(directories[directory]), .lock = -1};
+    *d = (draft){.fd = lock ? -1 : spork__fd_open_nameless(directories[directory], false),
+                 .lock = -1};
     for (int attempt = 0; d->fd < 0 && attempt < 10; attempt++) {
         char nonce[32];
         snprintf(nonce, sizeof nonce, "%016llx", (unsigned long long)spork__os_nonce());

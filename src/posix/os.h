@@ -33,7 +33,8 @@ int spork__fd_private(int fd);                              /* takes over a new 
 bool spork__is_full(int code);
 int spork__fd_cloexec(int fd);                              /* makes it so, returns it */
 int spork__fd_open(const char *path, int flags);            /* -1 with errno; a new file is this user's alone */
-int spork__fd_open_nameless(const char *directory); /* the same: a file there that has no name */
+/* The same: a file there that has no name, and, for ever, cannot get one. */
+int spork__fd_open_nameless(const char *directory, bool for_ever);
 int spork__fd_pipe(int ends[2]);                            /* 0 or -1 with errno */
 int spork__fd_socket_pair(int ends[2]);                     /* the same, for both directions */
 int spork__fd_close(int fd);                                /* returns -1; -1 is fine */

@@ -49,6 +49,11 @@ static spork_status new_block(spork__block *block, size_t size, DWORD when)
 spork_status spork__os_block_new(spork__block *block, size_t size) { return new_block(block, size, SEC_COMMIT); }
 /* A section that is reserved only would have to be committed page by page; a table is small enough to be there. */
 spork_status spork__os_block_new_sparse(spork__block *block, size_t size) { return new_block(block, size, SEC_COMMIT); }
+spork_status spork__os_block_populate(const spork__block *block, size_t offset, size_t size)
+{
+    (void)block, (void)offset, (void)size; /* it is all there */
+    return SPORK_OK;
+}
 spork_status spork__os_block_new_growing(spork__block *block, size_t size)
 {
     return new_block(block, size, SEC_RESERVE);

@@ -10,6 +10,7 @@
 #include "harness.h"
 
 #if defined(__linux__)
+#include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -61,11 +62,14 @@ static bool refuse(unsigned number, unsigned error)
 
 bool harness_deny(const char *call_and_error)
 {
-    char name[32];
-    unsigned error;
-    if (sscanf(call_and_error, "%31s %u", name, &error) != 2) return false;
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (strcmp(calls[i].name, name) == 0) return refuse(calls[i].number, error);
+    char name[32], error[32];
+    if (sscanf(call_and_error, "%31s %31s", name, error) != 2) return false;
+    int code = strcmp(error, "ENOSYS") == 0   ? ENOSYS
+               : strcmp(error, "EPERM") == 0  ? EPERM
+               : strcmp(error, "EACCES") == 0 ? EACCES
+                                              : 0;
+    for (size_t i = 0; code != 0 && i < sizeof calls / sizeof *calls; i++)
+        if (strcmp(calls[i].name, name) == 0) return refuse(calls[i].number, (unsigned)code);
     return false;
 }
 #else

@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/* "CALL ERROR": its name, and the number of the error from now on. False: it cannot be refused
- * here. */
+/* "CALL ERROR": the name of a system call, and of the error by which it is refused from now on:
+ * ENOSYS, EPERM or EACCES. False: it cannot be refused here. */
 bool harness_deny(const char *call_and_error);
 /* What SPORK_TEST_DENY says, if it is set. Ends this process with 77 if that cannot be refused:
  * whoever asked for it shall not take other results for an answer. */

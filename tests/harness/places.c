@@ -3,6 +3,8 @@
 #endif
 #include "places.h"
 
+#include "deny.h"
+
 #include "surroundings.h"
 
 #ifndef __linux__
@@ -12,6 +14,7 @@ int places_scenario_fail(const char *place) { return place != NULL ? 77 : 1; }
 int places_scenario_flood(const char *place) { return place != NULL ? 77 : 1; }
 int places_scenario_last(const char *place) { return place != NULL ? 77 : 1; }
 int places_scenario_stay(const char *place) { return place != NULL ? 77 : 1; }
+int places_scenario_first(const char *place) { return place != NULL ? 77 : 1; }
 
 #else
 
@@ -22,6 +25,7 @@ int places_scenario_stay(const char *place) { return place != NULL ? 77 : 1; }
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -85,8 +89,34 @@ static void close_all(void)
     for (int fd = 3; fd < 1024; fd++) close(fd);
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* Since Linux 5.14 a page that would end who touches it can be asked for. */
+static bool can_populate(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return page != MAP_FAILED && madvise(page, 4096, MADV_POPULATE_WRITE) == 0 &&
+           munmap(page, 4096) == 0;
+}
+
+/* Memory has to be a file, and there is room for few pages. */
+static bool fill_shm(void)
+{
+    static char page[4096];
+    if (!can_populate()) return false;
+    if (unshare(CLONE_NEWNS) != 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=32k") != 0)
+        return false;
+    int fd = open("/dev/shm/full", O_CREAT | O_WRONLY, 0600);
+    while (write(fd, page, sizeof page) > 0) {}
+    return fd >= 0 && close(fd) == 0 && harness_deny("memfd_create ENOSYS");
+}
+
 static bool go(const char *place)
 {
+    if (strcmp(place, "full") == 0) return fill_shm();
     if (strcmp(place, "user") == 0) return become_user();
     if (strcmp(place, "no_proc") == 0) return leave_proc();
     if (strcmp(place, "root") == 0) return change_root();
@@ -165,6 +195,16 @@ int places_scenario_flood(const char *place)
         spork_args_free(message);
     }
     SPORK_MUST(spork_connection_send(a, spork_pack(writer), 0));
+    return 0;
+}
+
+int places_scenario_first(const char *place)
+{
+    SPORK_MUST(spork_init(0, NULL));
+    if (!go(place)) return 77;
+    spork_process *p = spork_process_new(descend, spork_pack(0));
+    spork_status status = spork_process_start(p);
+    printf("%s: %s\n", spork_status_name(status), status != SPORK_OK ? spork_error() : "");
     return 0;
 }
 

@@ -11,7 +11,7 @@ extern "C" {
 
 /* The places: "user" (another one), "no_proc", "root" (an empty directory), "pids" (its children
  * are in a new pid namespace), "users" (root of a user namespace), "closed" (all descriptors above
- * 2). A program that cannot go there ends with 77. */
+ * 2), "full" (no room for shared memory, which memfd_create refuses to make). A program that cannot go there ends with 77. */
 
 /* PLACE: a child, its child, a queue, a connection and a kill work there as everywhere; prints
  * "works". Prints "main" first: once, as often as its main runs. */
@@ -24,6 +24,8 @@ int places_scenario_flood(const char *place);
 /* PLACE: a child outlasts what started it, when another directory is the present one; prints "main"
  * and "works". */
 int places_scenario_last(const char *place);
+/* PLACE: prints how the first start there goes. */
+int places_scenario_first(const char *place);
 /* PLACE: prints the pid of a child that stays. */
 int places_scenario_stay(const char *place);
 

@@ -357,6 +357,7 @@ static const scenario scenarios[] = {
     {"places-flood", places_scenario_flood},
     {"places-last", places_scenario_last},
     {"places-stay", places_scenario_stay},
+    {"places-first", places_scenario_first},
     {"thread-end", threads_scenario_end},
 };
 
