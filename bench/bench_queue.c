@@ -15,7 +15,7 @@
 
 /* ---- one benchmark for each size and shape ---- */
 
-enum { SPORK, LOOP, BARE, BOOST, ZMQ, MQ, RATES, SPORK_CPU = RATES, LOOP_CPU, CASES };
+enum { SPORK, LOOP, BARE, BOOST, ZMQ, ICEORYX, MQ, RATES, SPORK_CPU = RATES, LOOP_CPU, CASES };
 
 typedef struct match {
     const char *name;
@@ -63,6 +63,9 @@ RATE(rate_boost, boost_transport)
 #ifdef BENCH_ZMQ
 RATE(rate_zmq, zmq_transport)
 #endif
+#ifdef BENCH_ICEORYX
+RATE(rate_iceoryx, iceoryx_transport)
+#endif
 /* Of the round at hand, or, where the turns go backwards, of the one before. */
 static double cpu_spork(void) { return now->last_spork.cpu_ns; }
 static double cpu_loop(void) { return now->last_loop.cpu_ns; }
@@ -97,6 +100,10 @@ static void enter_all(match *m)
     if (m->shape.producers == 1 && m->shape.consumers == 1)
         enter(m, ZMQ, "ZeroMQ", unit_of(m), rate_zmq);
 #endif
+#ifdef BENCH_ICEORYX
+    if (m->shape.producers == 1 && m->shape.consumers == 1)
+        enter(m, ICEORYX, "iceoryx", unit_of(m), rate_iceoryx);
+#endif
     enter(m, SPORK_CPU, "Spork", "CPU ns", cpu_spork);
     enter(m, LOOP_CPU, "best bare loop", "CPU ns", cpu_loop);
 }
@@ -121,6 +128,8 @@ static void judge(match *m, bars b)
     else
         bench_report(m->name, &c[SPORK], &c[BOOST]);
     bench_report(m->name, &c[SPORK], &c[ZMQ]);
+    if (c[ICEORYX].name != NULL)
+        bench_at_least(m->name, &c[SPORK], &c[ICEORYX], is_large(m) ? 2 : 10);
 }
 
 /* ---- the others ---- */

@@ -34,4 +34,4 @@ void end()
 }
 } // namespace
 
-const transport boost_transport = {"Boost.Interprocess", start, put, get, end, nullptr};
+const transport boost_transport = {"Boost.Interprocess", start, put, get, end, nullptr, nullptr};

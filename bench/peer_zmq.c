@@ -52,4 +52,4 @@ static void end(void)
     unlink(address + sizeof "ipc://" - 1);
 }
 
-const transport zmq_transport = {"ZeroMQ", start, put, get, end, leave};
+const transport zmq_transport = {"ZeroMQ", start, put, get, end, leave, NULL};

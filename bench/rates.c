@@ -43,11 +43,16 @@ static void wait_for_go(void)
 static void produce(const transport *t, size_t size)
 {
     memset(buffer, 1, size);
+    if (t->join != NULL) t->join(true);
     wait_for_go();
     double end = spork_time() + seconds;
     for (uint64_t n = 0;; n++) {
         t->put(buffer, size);
         if ((size > 4096 || n % 64 == 0) && spork_time() >= end) break;
+    }
+    if (t->join != NULL) {
+        buffer[0] = 0;
+        t->put(buffer, size);
     }
     if (t->leave != NULL) t->leave();
 }
@@ -56,6 +61,7 @@ static void produce(const transport *t, size_t size)
 static void consume(const transport *t, size_t size, int index)
 {
     uint64_t count = 0;
+    if (t->join != NULL) t->join(false);
     wait_for_go();
     while (t->get(buffer, size) == size && buffer[0] != 0) count++;
     atomic_store(&control->end_us[index], (int64_t)(spork_time() * 1e6));
@@ -97,7 +103,7 @@ throughput rate_of(const transport *t, size_t size, shape s)
     atomic_store(&control->go, true);
     for (int i = 0; i < s.producers; i++) waitpid(producers[i], NULL, 0);
     memset(buffer, 0, size);
-    for (int i = 0; i < s.consumers; i++) t->put(buffer, size);
+    for (int i = 0; i < s.consumers && t->join == NULL; i++) t->put(buffer, size);
     uint64_t got = 0;
     for (int i = 0; i < s.consumers; i++) {
         waitpid(consumers[i], NULL, 0);

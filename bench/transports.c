@@ -41,7 +41,8 @@ static size_t spork_get(void *data, size_t room)
     return size;
 }
 static void spork_close(void) { spork_queue_free(queue); }
-const transport spork_transport = {"Spork's queue", spork_open, spork_put, spork_get, spork_close, NULL};
+const transport spork_transport = {"Spork's queue", spork_open, spork_put, spork_get,
+                                   spork_close,     NULL,       NULL};
 
 /* ---- a bare ring: a lock and an index for each side on cache lines of their own, views of the other side's index, sleeps on a
  * futex. What a queue costs that knows nothing of deaths, roles, timeouts or ends. ---- */
@@ -145,7 +146,8 @@ static size_t bare_get(void *data, size_t room)
     return length;
 }
 static void bare_close(void) { munmap(ring, ring_bytes); }
-const transport bare_transport = {"a bare ring", bare_open, bare_put, bare_get, bare_close, NULL};
+const transport bare_transport = {"a bare ring", bare_open, bare_put, bare_get,
+                                  bare_close,    NULL,      NULL};
 
 /* ---- the same ring, but nobody sleeps ---- */
 
@@ -234,9 +236,9 @@ LOOP(0)
 LOOP(1)
 LOOP(2)
 const transport loop_transports[LOOPS] = {
-    {"a loop, at once", bare_open, loop_put_0, loop_get_0, bare_close, NULL},
-    {"a loop, short pauses", bare_open, loop_put_1, loop_get_1, bare_close, NULL},
-    {"a loop, long pauses", bare_open, loop_put_2, loop_get_2, bare_close, NULL},
+    {"a loop, at once", bare_open, loop_put_0, loop_get_0, bare_close, NULL, NULL},
+    {"a loop, short pauses", bare_open, loop_put_1, loop_get_1, bare_close, NULL, NULL},
+    {"a loop, long pauses", bare_open, loop_put_2, loop_get_2, bare_close, NULL, NULL},
 };
 
 /* ---- POSIX message queue ---- */
@@ -259,4 +261,4 @@ static void mq_put(const void *data, size_t size)
 }
 static size_t mq_get(void *data, size_t room) { return (size_t)mq_receive(mq, data, room, NULL); }
 static void mq_end(void) { mq_close(mq); }
-const transport mq_transport = {"POSIX mq", mq_start, mq_put, mq_get, mq_end, NULL};
+const transport mq_transport = {"POSIX mq", mq_start, mq_put, mq_get, mq_end, NULL, NULL};

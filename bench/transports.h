@@ -17,6 +17,8 @@ typedef struct transport {
     size_t (*get)(void *data, size_t room);
     void (*close)(void);
     void (*leave)(void); /* in a process of a round, before it ends; may be NULL */
+    /* In a process of a round, before it begins; may be NULL. Else only processes of a round can put. */
+    void (*join)(bool putting);
 } transport;
 
 extern const transport spork_transport, bare_transport, mq_transport;
@@ -30,6 +32,9 @@ extern const transport boost_transport;
 #endif
 #ifdef BENCH_ZMQ
 extern const transport zmq_transport;
+#endif
+#ifdef BENCH_ICEORYX
+extern const transport iceoryx_transport;
 #endif
 
 #ifdef __cplusplus
