@@ -38,7 +38,7 @@ TEST(QueueStorm, AnybodyKilledAtAnyMoment)
     expect_order(plan);
 }
 
-queue_result expect_order_beside(unsigned troubles, double seconds)
+[[maybe_unused]] queue_result expect_order_beside(unsigned troubles, double seconds)
 {
     queue_plan plan = storm_of(3, 3);
     plan.deaths = harness_budget_of(seconds, 5, 200);
@@ -46,12 +46,15 @@ queue_result expect_order_beside(unsigned troubles, double seconds)
     return expect_order(plan);
 }
 
+#ifdef _WIN32
+// Nothing there stops a process as a whole, cancels a thread, or leaves a zombie; and exit may wait for
+// what a thread inside had, as the heap: the system ends it first.
+#else
 TEST(QueueStorm, AnybodyEndsByItselfWithAThreadInside)
 {
     EXPECT_GT(expect_order_beside(QUEUE_EXITS, 2).exits, 0);
 }
 
-#ifndef _WIN32 // nothing there stops a process as a whole, cancels a thread, or leaves a zombie
 TEST(QueueStorm, AnybodyStoppedOrKilledAtAnyMoment)
 {
     EXPECT_GT(expect_order_beside(QUEUE_STOPS, 3).stops, 0);

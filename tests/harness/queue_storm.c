@@ -123,7 +123,7 @@ static void disturb(view *v, cancels_thread *thread, unsigned *random)
 {
     while (!is_over(v)) {
         spork_sleep(1 + (int)(next_random(random) % 20));
-        if (v->troubles & QUEUE_EXITS && next_random(random) % 16 == 0) leave(v, random);
+        if (v->troubles & QUEUE_EXITS && next_random(random) % 8 == 0) leave(v, random);
         if (!(v->troubles & QUEUE_CANCELS) || is_over(v)) continue;
         cancels_cancel(thread);
         return;
@@ -407,9 +407,9 @@ static void rage(storm *s)
         if (!goes_on && (has_shown_all(s) || spork_time() >= end)) break;
         spork_sleep(1 + (int)(next_random(&s->random) % 4));
         if (s->plan->troubles & QUEUE_STOPS) stop_and_continue(s);
-        /* Who is stopped shall also go on before it is killed. */
+        /* Who is stopped shall also go on before it is killed, and who ends by itself come to that. */
         if (s->plan->first == SPORK__POINT_NONE &&
-            (!(s->plan->troubles & QUEUE_STOPS) || next_random(&s->random) % 8 == 0))
+            (!(s->plan->troubles & (QUEUE_STOPS | QUEUE_EXITS)) || next_random(&s->random) % 8 == 0))
             kill_one(s, (int)(next_random(&s->random) % (unsigned)count(s)));
         for (int i = 0; i < count(s); i++) {
             if (s->plan->first != SPORK__POINT_NONE &&
@@ -508,8 +508,7 @@ static void take_stock(storm *s)
 
 unsigned queue_troubles_here(void)
 {
-    return cancels_there_are() ? QUEUE_STOPS | QUEUE_CANCELS | QUEUE_EXITS | QUEUE_ZOMBIES
-                               : QUEUE_EXITS;
+    return cancels_there_are() ? QUEUE_STOPS | QUEUE_CANCELS | QUEUE_EXITS | QUEUE_ZOMBIES : 0;
 }
 
 queue_result queue_storm(const queue_plan *plan)
