@@ -29,29 +29,38 @@ struct spork_connection {
     bool send_broken;     /* a message was sent in part */
     bool refused; /* the message that is here was no pack of values, and its receiver knows */
     bool receives, sends; /* from the beginning, whatever has become of the handles */
+    bool objects;         /* they travel with its messages */
     spork__message message;
 };
 
 /* What a child is told beside the handles. */
 typedef struct description {
     uint64_t pair;
-    uint8_t side, receives, sends, room[5];
+    uint8_t side, receives, sends, objects, room[4];
 } description;
 
 static spork_connection *of(spork__object *object) { return (spork_connection *)object; }
 
 /* ---- making and giving ---- */
 
-static spork_connection *new_connection(const spork__channel *channel, uint64_t pair, int side)
+/* Makes it an object that this process has. */
+static void begin(spork_connection *c, const spork__channel *channel, uint64_t pair, int side,
+                  bool objects)
 {
-    spork_connection *c = spork__alloc(sizeof *c, "a connection");
-    if (c == NULL) return NULL;
     c->channel = *channel;
     c->receives = channel->in != SPORK__NO_HANDLE;
     c->sends = channel->out != SPORK__NO_HANDLE;
     c->pair = pair;
     c->side = (uint8_t)side;
+    c->objects = objects;
     spork__object_track(&c->object, &spork__connection_kind);
+}
+
+static spork_connection *new_connection(const spork__channel *channel, uint64_t pair, int side,
+                                        bool objects)
+{
+    spork_connection *c = spork__alloc(sizeof *c, "a connection");
+    if (c != NULL) begin(c, channel, pair, side, objects);
     return c;
 }
 
@@ -76,7 +85,8 @@ static spork_status give(spork__object *object, unsigned flags, spork__parcel *p
     description about = {.pair = c->pair,
                          .side = c->side,
                          .receives = channel->in != SPORK__NO_HANDLE,
-                         .sends = channel->out != SPORK__NO_HANDLE};
+                         .sends = channel->out != SPORK__NO_HANDLE,
+                         .objects = c->objects};
     parcel->handles[0] = about.receives ? channel->in : channel->out;
     parcel->handle_count = 1;
     memcpy(parcel->bytes, &about, sizeof about);
@@ -99,7 +109,7 @@ static spork_status take(const spork__kind *kind, const spork__parcel *parcel, s
         return spork__fail(SPORK_BAD_MESSAGE, "a damaged connection");
     spork_status status = spork__os_channel_adopt(&channel);
     if (status != SPORK_OK) return status;
-    spork_connection *c = new_connection(&channel, about.pair, about.side);
+    spork_connection *c = new_connection(&channel, about.pair, about.side, about.objects != 0);
     if (c == NULL) return SPORK_NO_MEMORY;
     c->look_for_mate = true;
     atomic_store(&c->copied, true); /* who gave it may have kept it */
@@ -137,7 +147,7 @@ static spork_status make(bool duplex, spork_connection *made[2])
     spork__os_lock(SPORK__LOCK_START);
     spork_status status = spork__os_channel_new(duplex, ends);
     for (int i = 0; i < 2 && status == SPORK_OK; i++) {
-        made[i] = new_connection(&ends[i], pair, i);
+        made[i] = new_connection(&ends[i], pair, i, duplex);
         if (made[i] == NULL) {
             status = SPORK_NO_MEMORY;
             for (int k = i; k < 2; k++) spork__os_channel_close(&ends[k]);
@@ -173,6 +183,40 @@ spork_status spork_pipe_duplex(spork_connection **a, spork_connection **b)
     *a = made[0];
     *b = made[1];
     return spork__in_call(status, "spork_pipe_duplex");
+}
+
+/* Others may have it, of whom this process knows nothing. */
+static spork_status make_from(spork_native native, int directions, spork_connection **made)
+{
+    spork__channel channel;
+    bool objects = false;
+    spork_connection *c = spork__alloc(sizeof *c, "a connection");
+    if (c == NULL) return SPORK_NO_MEMORY;
+    spork_status status = spork__os_channel_of(native, directions, &channel, &objects);
+    if (status != SPORK_OK) {
+        spork__free(c);
+        return status;
+    }
+    atomic_store(&c->copied, true);
+    begin(c, &channel, spork__os_nonce(), 0, objects);
+    *made = c;
+    return SPORK_OK;
+}
+
+spork_connection *spork_connection_from(spork_native native, int directions)
+{
+    static const char call[] = "spork_connection_from";
+    spork_connection *made = NULL;
+    if (directions == 0 || directions & ~(SPORK_READ | SPORK_WRITE)) {
+        spork__fail(SPORK_INVALID, "%s: %d are no directions: SPORK_READ, SPORK_WRITE or both",
+                    call, directions);
+        return NULL;
+    }
+    spork__kind_add(&spork__connection_kind);
+    spork__os_lock(SPORK__LOCK_START);
+    spork__in_call(make_from(native, directions, &made), call);
+    spork__os_unlock(SPORK__LOCK_START);
+    return made;
 }
 
 spork_native spork_connection_handle(const spork_connection *c)
@@ -273,6 +317,10 @@ static spork_status send_objects(spork_connection *c, const spork_args *values, 
 {
     if (!c->receives)
         return spork__fail(SPORK_UNSUPPORTED, "objects travel over a duplex connection only: use spork_pipe_duplex");
+    if (!c->objects)
+        return spork__fail(
+            SPORK_UNSUPPORTED,
+            "objects travel within this machine only, and this is a socket of a network's");
     spork_native handles[SPORK__MESSAGE_HANDLES];
     size_t count;
     spork__parcels *parcels = spork__alloc(sizeof *parcels, "objects in a message");

@@ -117,6 +117,11 @@ typedef struct spork__channel {
 
 /* A pair: one-way from the second to the first, or duplex. Under SPORK__LOCK_START. */
 spork_status spork__os_channel_new(bool duplex, spork__channel ends[2]);
+/* What was opened elsewhere becomes an end that receives (SPORK_READ), sends (SPORK_WRITE), or both;
+ * *objects: descriptors travel with its messages. On failure it is as it was. Under
+ * SPORK__LOCK_START. */
+spork_status spork__os_channel_of(spork_native native, int directions, spork__channel *channel,
+                                  bool *objects);
 /* Handles that another process gave become such an end. */
 spork_status spork__os_channel_adopt(spork__channel *channel);
 /* One message, whole. `handles` (only over a duplex end): go with it, and stay ours. SPORK_TIMEOUT: nothing was sent.
@@ -185,6 +190,16 @@ void spork__os_wait_any(spork__wait_handle *handles, size_t count, int ms);
 bool spork__os_is_ready(spork_native handle, int events);
 /* SPORK_INVALID, with a sentence: it cannot be waited on. */
 spork_status spork__os_check_handle(spork_native handle);
+
+/* ---- socket.c: waiting for sockets among other handles ------------------------------------------------------------ */
+
+/* SPORK_INVALID, with a sentence: it is none. */
+spork_status spork__os_socket_check(spork_native socket);
+bool spork__os_socket_is_ready(spork_native socket, int events);
+/* A handle that tells of that event. *watch is NULL at first, and the same for both events of a wait;
+ * whoever waited ends it. SPORK__NO_HANDLE: nothing does. */
+spork_native spork__os_socket_watch(spork_native socket, bool writing, void **watch);
+void spork__os_socket_leave(void **watch);
 
 /* ---- memory.c: memory shared between processes ------------------------------------------------------------------ */
 

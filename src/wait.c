@@ -29,6 +29,26 @@ static spork_native native_handle(const spork_wait_item *item, bool writing)
     return item->native;
 }
 
+/* The object of such an item is what was begun for it; NULL: nothing was. It is the wait's own. */
+static spork_status check_socket(const spork_wait_item *item, const char *call)
+{
+    (void)call;
+    return spork__os_socket_check(item->native);
+}
+static bool socket_is_ready(const spork_wait_item *item, bool ask)
+{
+    (void)ask;
+    return spork__os_socket_is_ready(item->native, item->events);
+}
+static spork_native socket_handle(const spork_wait_item *item, bool writing)
+{
+    return spork__os_socket_watch(item->native, writing, &((spork_wait_item *)item)->object);
+}
+static void leave_socket(const spork_wait_item *item)
+{
+    spork__os_socket_leave(&((spork_wait_item *)item)->object);
+}
+
 static spork_status check_process(const spork_wait_item *item, const char *call)
 {
     if (item->events & SPORK_WRITE) return spork__fail(SPORK_INVALID, "%s: a process has nothing but SPORK_READ", call);
@@ -48,6 +68,11 @@ static spork_native process_handle(const spork_wait_item *item, bool writing)
 
 static const spork__waitable native = {
     .kind = SPORK__WAIT_NATIVE, .check = check_native, .ready = native_is_ready, .handle = native_handle};
+static const spork__waitable sockets = {.kind = SPORK__WAIT_SOCKET,
+                                        .check = check_socket,
+                                        .ready = socket_is_ready,
+                                        .handle = socket_handle,
+                                        .leave = leave_socket};
 static const spork__waitable process = {
     .kind = SPORK__WAIT_PROCESS, .check = check_process, .ready = process_is_ready, .handle = process_handle};
 
@@ -67,8 +92,12 @@ void spork__waitable_add(const spork__waitable *waitable)
 /* NULL: items are made by spork_on, and this was not. */
 static const spork__waitable *waitable_of(const spork_wait_item *item)
 {
-    static const spork__waitable *const below[] = {&native, &process, &spork__connection_waitable,
-                                                   &spork__queue_waitable, &spork__event_waitable};
+    static const spork__waitable *const below[] = {&native,
+                                                   &process,
+                                                   &sockets,
+                                                   &spork__connection_waitable,
+                                                   &spork__queue_waitable,
+                                                   &spork__event_waitable};
     for (size_t i = 0; i < sizeof below / sizeof *below; i++)
         if (below[i]->kind == item->kind) return below[i];
     for (int i = 0; i < MOST_ABOVE && above[i] != NULL; i++)
@@ -81,7 +110,8 @@ static spork_status check(const spork_wait_item *item)
     const spork__waitable *w = waitable_of(item);
     if (item->events == 0 || item->events & ~(SPORK_READ | SPORK_WRITE))
         return spork__fail(SPORK_INVALID, "%d are no events: SPORK_READ, SPORK_WRITE or both", item->events);
-    if (item->kind != SPORK__WAIT_NATIVE && item->object == NULL)
+    bool of_system = item->kind == SPORK__WAIT_NATIVE || item->kind == SPORK__WAIT_SOCKET;
+    if (!of_system && item->object == NULL)
         return spork__fail(SPORK_INVALID, "NULL: what should have made it has failed");
     if (w == NULL) return spork__fail(SPORK_INVALID, "an item of kind %d: items are made by spork_on", item->kind);
     return w->check(item, "spork_wait");
@@ -232,6 +262,10 @@ spork_status spork_arm(spork_wait_item item, spork_native *handle)
                         : (*handle = handle_of(&item, writing), is_ready(&item, false))) {
         *handle = SPORK__NO_HANDLE;
         return SPORK_READY;
+    }
+    if (item.kind == SPORK__WAIT_SOCKET && item.object != NULL) { /* for a wait of ours only */
+        leave(&item);
+        *handle = SPORK__NO_HANDLE;
     }
     if (*handle == SPORK__NO_HANDLE)
         return spork__fail(SPORK_UNSUPPORTED, "spork_arm: this system has no handle for that: use spork_wait");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "child.h"
+#include "harness/handles.h"
 #include "harness/waits.h"
 #include "platform.h"
 
@@ -307,6 +308,147 @@ TEST(Wait, RefusesWhatCannotBeWaitedForAndSaysWhich)
     spork_connection_free(reader);
     spork_connection_free(writer);
     spork_queue_free(queue);
+}
+
+// ---- sockets ----
+
+// Two that are connected over a network; what is still -1 has been closed.
+struct Sockets {
+    spork_native ends[2] = {-1, -1};
+    explicit Sockets(bool network = true) { EXPECT_TRUE(handles_sockets(ends, network)); }
+    ~Sockets()
+    {
+        for (int i = 0; i < 2; i++) close(i);
+    }
+    Sockets(Sockets &&other) noexcept { std::swap(ends, other.ends); }
+    void close(int which)
+    {
+        if (ends[which] != -1) handles_close_socket(std::exchange(ends[which], -1));
+    }
+};
+
+// While somebody waits, most likely.
+void later(const std::function<void()> &act)
+{
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    act();
+}
+
+int received(spork_native socket)
+{
+    char buffer[100];
+    return handles_receive(socket, buffer, sizeof buffer);
+}
+
+TEST(Wait, ForASocketSeesWhatComesAndItsEnd)
+{
+    for (bool network : {true, false}) {
+        Sockets s(network);
+        spork_queue *queue = spork_queue_new(0, 0);
+        spork_wait_item items[] = {spork_on(queue), spork_on_socket(s.ends[0], SPORK_READ)};
+        EXPECT_EQ(SPORK_TIMEOUT, spork_wait(items, 2, 0));
+        EXPECT_EQ(SPORK_TIMEOUT, spork_wait(items, 2, 20));
+        {
+            Thread sender([&] { later([&] { EXPECT_TRUE(handles_send(s.ends[1], "five!")); }); });
+            EXPECT_EQ(SPORK_OK, spork_wait(items, 2, kWatchdogMs)) << spork_error();
+        }
+        EXPECT_FALSE(items[0].ready);
+        EXPECT_TRUE(items[1].ready);
+        EXPECT_EQ(5, received(s.ends[0]));
+        EXPECT_EQ(SPORK_TIMEOUT, spork_wait(items, 2, 0));
+        {
+            Thread closer([&] { later([&] { s.close(1); }); });
+            EXPECT_EQ(SPORK_OK, spork_wait(items, 2, kWatchdogMs)) << spork_error();
+        }
+        EXPECT_TRUE(items[1].ready);
+        EXPECT_EQ(0, received(s.ends[0]));
+        spork_queue_free(queue);
+    }
+}
+
+TEST(Wait, ForASocketLeavesItBlocking)
+{
+    Sockets s;
+    spork_wait_item item = spork_on_socket(s.ends[0], SPORK_READ);
+    EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&item, 1, 20));
+    Thread sender([&] { later([&] { EXPECT_TRUE(handles_send(s.ends[1], "abc")); }); });
+    EXPECT_EQ(3, received(s.ends[0]));
+}
+
+TEST(Wait, ForASocketSeesRoomToSend)
+{
+    Sockets s;
+    spork_wait_item item = spork_on_socket(s.ends[0], SPORK_READ | SPORK_WRITE);
+    EXPECT_EQ(SPORK_OK, spork_wait(&item, 1, kWatchdogMs)) << spork_error();
+    ASSERT_TRUE(handles_fill(s.ends[0]));
+    EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&item, 1, 20)); // nor has anything come
+    std::atomic<bool> stop{false};
+    Thread reader([&] {
+        later([&] {
+            while (!stop && received(s.ends[1]) > 0) {}
+        });
+    });
+    EXPECT_EQ(SPORK_OK, spork_wait(&item, 1, kWatchdogMs)) << spork_error();
+    stop = true;
+    s.close(0); // the reader may be waiting: now it sees the end
+}
+
+TEST(Wait, ForASocketSeesWhoConnects)
+{
+    spork_native listening, client = -1, server = -1;
+    int port;
+    ASSERT_TRUE(handles_listen(&listening, &port));
+    spork_wait_item item = spork_on_socket(listening, SPORK_READ);
+    EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&item, 1, 20));
+    Thread caller([&] { later([&] { EXPECT_TRUE(handles_connect(&client, port)); }); });
+    ASSERT_EQ(SPORK_OK, spork_wait(&item, 1, kWatchdogMs)) << spork_error();
+    EXPECT_TRUE(handles_accept(listening, &server));
+    caller.join();
+    spork_wait_item connected = spork_on_socket(client, SPORK_WRITE);
+    EXPECT_EQ(SPORK_OK, spork_wait(&connected, 1, kWatchdogMs)) << spork_error();
+    for (spork_native s : {listening, client, server}) handles_close_socket(s);
+}
+
+TEST(Wait, ForSeventySocketsFindsTheOne)
+{
+    std::vector<Sockets> all;
+    std::vector<spork_wait_item> items;
+    for (int i = 0; i < 70; i++) {
+        all.emplace_back();
+        items.push_back(spork_on_socket(all.back().ends[0], SPORK_READ));
+    }
+    for (size_t chosen : {size_t{0}, size_t{66}}) {
+        Thread sender([&] { later([&] { EXPECT_TRUE(handles_send(all[chosen].ends[1], "x")); }); });
+        ASSERT_EQ(SPORK_OK, spork_wait(items.data(), items.size(), kWatchdogMs)) << spork_error();
+        for (size_t i = 0; i < items.size(); i++) EXPECT_EQ(i == chosen, items[i].ready) << i;
+        EXPECT_EQ(1, received(all[chosen].ends[0]));
+    }
+}
+
+TEST(Wait, ForASocketTakesNoOtherHandle)
+{
+    spork_native pipe[2], handle;
+    ASSERT_TRUE(handles_pipe(pipe));
+    for (spork_native none : {pipe[0], spork_native{7777}, spork_native{-1}}) {
+        spork_wait_item item = spork_on_socket(none, SPORK_READ);
+        EXPECT_EQ(SPORK_INVALID, spork_wait(&item, 1, 0)) << none;
+        EXPECT_NE(nullptr, strstr(spork_error(), "item 0")) << spork_error();
+    }
+    for (spork_native end : pipe) handles_close(end);
+    Sockets s;
+    spork_status armed = spork_arm(spork_on_socket(s.ends[0], SPORK_READ), &handle);
+#ifdef _WIN32
+    EXPECT_EQ(SPORK_UNSUPPORTED, armed);
+    EXPECT_EQ(-1, handle);
+#else
+    EXPECT_EQ(SPORK_OK, armed);
+    EXPECT_EQ(s.ends[0], handle);
+#endif
+    ASSERT_TRUE(handles_send(s.ends[1], "x"));
+    spork_wait_item item = spork_on_socket(s.ends[0], SPORK_READ);
+    ASSERT_EQ(SPORK_OK, spork_wait(&item, 1, kWatchdogMs)) << spork_error();
+    EXPECT_EQ(SPORK_READY, spork_arm(item, &handle));
+    EXPECT_EQ(-1, handle);
 }
 
 // ---- in somebody else's loop ----

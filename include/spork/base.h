@@ -69,6 +69,12 @@ extern "C" {
 /** A descriptor (POSIX) or a HANDLE (Windows); -1 is none. */
 typedef intptr_t spork_native;
 
+/** What to wait for (wait.h), and the directions of an end (connection.h). */
+enum {
+    SPORK_READ = 1, /**< something to take, or the end */
+    SPORK_WRITE = 2 /**< room to give */
+};
+
 /**
  * The result of a call. The values are fixed: the same on every system and in every version, fit for a `switch`, a file
  * or a message. 32 and above are the fate of work that somebody else did, not of the call that tells it.

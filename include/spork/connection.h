@@ -120,6 +120,29 @@ SPORK_API spork_native spork_connection_handle(const spork_connection *connectio
  */
 SPORK_API spork_native spork_connection_detach(spork_connection *connection);
 
+/**
+ * Makes a connection of a pipe or socket that was opened elsewhere: inherited, received, the
+ * program's standard input or output. Whoever has the other end keeps to the framing above: a
+ * program with Spork, multiprocessing.connection, or four lines of any language. Only to such a
+ * peer as may harm this process: what it sends as values is checked, and still acted upon.
+ *
+ * `native` is the connection's from now on. It is set to private, and (a pipe) to non-blocking for
+ * all who have a copy of it. A standard stream (POSIX: 0, 1, 2) goes on as the null device, so that
+ * what the program reads or prints does not get between the messages.
+ *
+ * @param directions  SPORK_READ: it receives; SPORK_WRITE: it sends (wait.h); both: a duplex end
+ *
+ * | | POSIX | Windows |
+ * |---|---|---|
+ * | one-way | a pipe or FIFO, opened for that direction alone | a pipe in message mode, overlapped, as multiprocessing.Pipe makes them |
+ * | duplex | a connected stream socket; objects travel over one of the system itself (AF_UNIX) | the same, in both directions |
+ *
+ * @return NULL with a sentence, and `native` is still the caller's: SPORK_INVALID: it is no such
+ *         thing, or has not that direction; SPORK_NO_SPACE, SPORK_NO_MEMORY; SPORK_UNSUPPORTED
+ *         (Windows): a standard stream.
+ */
+SPORK_API spork_connection *spork_connection_from(spork_native native, int directions);
+
 /** Closes this process' copy of the end. NULL is fine. */
 SPORK_API void spork_connection_free(spork_connection *connection);
 

@@ -12,6 +12,7 @@
 #include "queue.h"
 #include "sync.h"
 #include "shm.h"
+#include "handle.h"
 #include "thread.h"
 #include "pool.h"
 #include "wait.h"

@@ -107,7 +107,8 @@ enum {
     SPORK__KIND_EVENT = 21,
     SPORK__KIND_CONDITION = 22,
     SPORK__KIND_BARRIER = 23,
-    SPORK__KIND_SHM = 24
+    SPORK__KIND_SHM = 24,
+    SPORK__KIND_HANDLE = 25
 };
 enum { SPORK__FLAG_MOVE = 1, SPORK__FLAG_PUT_ONLY = 2, SPORK__FLAG_GET_ONLY = 4 };
 
@@ -137,7 +138,8 @@ enum { SPORK__FLAG_MOVE = 1, SPORK__FLAG_PUT_ONLY = 2, SPORK__FLAG_GET_ONLY = 4 
     X(event, SPORK__KIND_EVENT)                                                                                        \
     X(condition, SPORK__KIND_CONDITION)                                                                                \
     X(barrier, SPORK__KIND_BARRIER)                                                                                    \
-    X(shm, SPORK__KIND_SHM)
+    X(shm, SPORK__KIND_SHM)                                                                                            \
+    X(handle, SPORK__KIND_HANDLE)
 
 #ifdef __cplusplus
 extern "C" {

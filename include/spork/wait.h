@@ -16,6 +16,7 @@
  * | future     | its task has ended                                        | -                                       |
  * | pool       | callbacks are due (`.manual_callbacks`), or none will come | -                                      |
  * | native     | POSIX: it is readable, or at its end; Windows: it is signalled | POSIX: it is writable              |
+ * | socket     | something can be received or accepted, or the end is there | something can be sent, or a connect has ended |
  *
  * To ask for what is not there (-) is SPORK_INVALID. Ready means that a call would not wait now: another thread or process may be quicker. On Windows a connection is always ready to
  * send.
@@ -28,6 +29,7 @@
  *     while (spork_arm(spork_on(queue), &handle) == SPORK_READY) handle_what_is_there(queue);
  *     ... wait for the handle to be readable, and begin again ...
  *
+ * A socket on Windows has none (SPORK_UNSUPPORTED): such a loop has its own way to wait for it.
  * The handle is only to be waited on; it may wake for nothing. It has to be armed before each wait.
  * That another process dies, or is stopped, makes no handle readable by itself: a loop that waits
  * for the end of a queue, or for room beside others who put, should arm it again every 100 ms or so.
@@ -45,23 +47,23 @@
 extern "C" {
 #endif
 
-/** What to wait for, see the table above. */
-enum {
-    SPORK_READ = 1, /**< something to take, or the end */
-    SPORK_WRITE = 2 /**< room to give */
-};
-
 /** One thing to wait for. Made by spork_on; `events` may be changed, `ready` is the answer. */
 typedef struct spork_wait_item {
     int kind;            /**< of the object; spork_on knows it */
     int events;          /**< SPORK_READ (the default), SPORK_WRITE, or both */
-    void *object;        /**< NULL for a native one */
+    void *object;        /**< NULL for a native one and a socket; during a wait it is used for that */
     spork_native native; /**< -1 for an object */
     bool ready;          /**< stored by spork_wait */
 } spork_wait_item;
 
 /* Kinds of items besides the objects', whose number they share. */
-enum { SPORK__WAIT_NATIVE = 1, SPORK__WAIT_PROCESS = 2, SPORK__WAIT_FUTURE = 3, SPORK__WAIT_POOL = 4 };
+enum {
+    SPORK__WAIT_NATIVE = 1,
+    SPORK__WAIT_PROCESS = 2,
+    SPORK__WAIT_FUTURE = 3,
+    SPORK__WAIT_POOL = 4,
+    SPORK__WAIT_SOCKET = 5
+};
 
 static inline spork_wait_item spork__on(int kind, void *object, spork_native native, int events)
 {
@@ -89,6 +91,12 @@ static inline spork_wait_item spork__on_pool(spork_pool *p) { return spork__on(S
 static inline spork_wait_item spork_on_native(spork_native native, int events)
 {
     return spork__on(SPORK__WAIT_NATIVE, NULL, native, events);
+}
+/** A socket, alike on all systems: a descriptor, or a SOCKET. Its modes, and what the program itself
+ *  waits for it by (WSAEventSelect), stay as they are. */
+static inline spork_wait_item spork_on_socket(spork_native socket, int events)
+{
+    return spork__on(SPORK__WAIT_SOCKET, NULL, socket, events);
 }
 
 #ifndef __cplusplus

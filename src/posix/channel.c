@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -65,6 +66,96 @@ spork_status spork__os_channel_adopt(spork__channel *channel)
     (void)channel;
     return SPORK_OK;
 }
+
+/* ---- what was opened elsewhere ---- */
+
+static spork_status check_pipe(int fd, int flags, int directions)
+{
+    int mode = flags & O_ACCMODE;
+    if (mode == O_RDWR)
+        return spork__fail(SPORK_INVALID,
+                           "descriptor %d is a FIFO opened for both directions: it has no end", fd);
+    if (directions != (mode == O_RDONLY ? SPORK_READ : SPORK_WRITE))
+        return spork__fail(SPORK_INVALID, "descriptor %d is the %s end of a pipe, which only %s",
+                           fd, mode == O_RDONLY ? "reading" : "writing",
+                           mode == O_RDONLY ? "receives" : "sends");
+    return SPORK_OK;
+}
+
+static int socket_option(int fd, int option)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
+static spork_status check_socket(int fd, int directions, bool *local)
+{
+    struct sockaddr_storage name = {0};
+    socklen_t size = sizeof name;
+    if (socket_option(fd, SO_TYPE) != SOCK_STREAM)
+        return spork__fail(SPORK_INVALID, "descriptor %d is a socket, but no stream", fd);
+    if (socket_option(fd, SO_ACCEPTCONN) > 0)
+        return spork__fail(SPORK_INVALID,
+                           "descriptor %d is a socket that listens: take what accept gives", fd);
+    if (directions != (SPORK_READ | SPORK_WRITE))
+        return spork__fail(SPORK_INVALID,
+                           "descriptor %d is a socket, which has both directions", fd);
+    *local = getsockname(fd, (struct sockaddr *)&name, &size) == 0 && name.ss_family == AF_UNIX;
+    return SPORK_OK;
+}
+
+static spork_status check_foreign(int fd, int directions, bool *objects)
+{
+    struct stat about;
+    int flags = fcntl(fd, F_GETFL);
+    *objects = false;
+    if (flags < 0 || fstat(fd, &about) != 0)
+        return spork__fail(SPORK_INVALID, "%d is no open descriptor", fd);
+    if (S_ISFIFO(about.st_mode)) return check_pipe(fd, flags, directions);
+    if (S_ISSOCK(about.st_mode)) return check_socket(fd, directions, objects);
+    return spork__fail(SPORK_INVALID,
+                       "descriptor %d is %s: messages need a pipe or a connected stream socket", fd,
+                       S_ISREG(about.st_mode)   ? "a file"
+                       : S_ISDIR(about.st_mode) ? "a directory"
+                       : S_ISCHR(about.st_mode) ? "a device, as a terminal is one"
+                                                : "something else");
+}
+
+/* Nothing is opened later by the number of a standard stream, and what the program prints there goes
+ * nowhere. */
+static spork_status behind_standard(int fd, int *own)
+{
+    spork_native copy;
+    int null = spork__fd_open("/dev/null", O_RDWR);
+    if (null < 0) return spork__fail_os(errno, "descriptor %d cannot be left to /dev/null", fd);
+    spork_status status = spork__os_handle_copy(fd, &copy);
+    if (status == SPORK_OK) {
+        while (dup2(null, fd) < 0 && (errno == EINTR || errno == EBUSY)) {}
+        *own = (int)copy;
+    }
+    spork__fd_close(null);
+    return status;
+}
+
+spork_status spork__os_channel_of(spork_native native, int directions, spork__channel *channel,
+                                  bool *objects)
+{
+    if (native < 0 || native > INT32_MAX)
+        return spork__fail(SPORK_INVALID, "%lld is no open descriptor", (long long)native);
+    int fd = (int)native;
+    spork_status status = check_foreign(fd, directions, objects);
+    if (status == SPORK_OK && fd <= 2) status = behind_standard(fd, &fd);
+    if (status != SPORK_OK) return status;
+    spork__fd_cloexec(fd);
+    *channel = SPORK__NO_CHANNEL;
+    if (directions & SPORK_READ) channel->in = fd;
+    if (directions & SPORK_WRITE) channel->out = fd;
+    if (channel->in != channel->out) set_nonblocking(fd, true);
+    return spork__os_channel_adopt(channel);
+}
+
+/* ---- modes and ends ---- */
 
 void spork__os_channel_plain(spork__channel *channel)
 {

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <winternl.h>
 
 #include "alloc.h"
 #include "deadline.h"
@@ -54,6 +55,94 @@ spork_status spork__os_channel_new(bool duplex, spork__channel ends[2])
     if (duplex) ends[0].out = ends[0].in, ends[1].in = ends[1].out;
     return SPORK_OK;
 }
+
+/* ---- what was opened elsewhere ---- */
+
+/* A handle whose calls wait for their end: a time-out could not end one. Where the system does not
+ * tell, it is believed to be none. */
+static bool is_synchronous(HANDLE handle)
+{
+    union {
+        FARPROC any;
+        NTSTATUS(NTAPI *typed)(HANDLE, IO_STATUS_BLOCK *, void *, ULONG, ULONG);
+    } ask = {spork__function_of(L"ntdll.dll", "NtQueryInformationFile")};
+    enum { MODE = 16, ALERTS = 0x10, NO_ALERTS = 0x20 }; /* FileModeInformation */
+    IO_STATUS_BLOCK io;
+    ULONG mode = 0;
+    return ask.any != NULL && ask.typed(handle, &io, &mode, sizeof mode, MODE) >= 0 &&
+           (mode & (ALERTS | NO_ALERTS)) != 0;
+}
+
+/* What the handle may be used for: FILE_READ_DATA, FILE_WRITE_DATA. */
+static ACCESS_MASK access_of(HANDLE handle)
+{
+    union {
+        FARPROC any;
+        NTSTATUS(NTAPI *typed)(HANDLE, ULONG, void *, ULONG, ULONG *);
+    } ask = {spork__function_of(L"ntdll.dll", "NtQueryObject")};
+    PUBLIC_OBJECT_BASIC_INFORMATION about;
+    memset(&about, 0, sizeof about);
+    bool known = ask.any != NULL && ask.typed(handle, 0, &about, sizeof about, NULL) >= 0;
+    return known ? about.GrantedAccess : FILE_READ_DATA | FILE_WRITE_DATA;
+}
+
+static bool is_standard(HANDLE handle)
+{
+    return handle == GetStdHandle(STD_INPUT_HANDLE) || handle == GetStdHandle(STD_OUTPUT_HANDLE) ||
+           handle == GetStdHandle(STD_ERROR_HANDLE);
+}
+
+static spork_status check_foreign(HANDLE handle, int directions)
+{
+    DWORD flags = 0, information;
+    if (spork__native(handle) == SPORK__NO_HANDLE || !GetHandleInformation(handle, &information))
+        return spork__fail(SPORK_INVALID, "%lld is no open handle", (long long)(intptr_t)handle);
+    if (is_standard(handle))
+        return spork__fail(SPORK_UNSUPPORTED, "a standard stream, which the C library uses, too");
+    if (GetFileType(handle) != FILE_TYPE_PIPE ||
+        !GetNamedPipeInfo(handle, &flags, NULL, NULL, NULL))
+        return spork__fail(SPORK_INVALID, "the handle is of no pipe");
+    if ((flags & PIPE_TYPE_MESSAGE) == 0)
+        return spork__fail(SPORK_INVALID,
+                           "the pipe is in byte mode: messages need PIPE_TYPE_MESSAGE");
+    if (is_synchronous(handle))
+        return spork__fail(SPORK_INVALID, "the pipe was opened without FILE_FLAG_OVERLAPPED");
+    ACCESS_MASK access = access_of(handle);
+    if ((directions & SPORK_READ && !(access & FILE_READ_DATA)) ||
+        (directions & SPORK_WRITE && !(access & FILE_WRITE_DATA)))
+        return spork__fail(SPORK_INVALID, "the handle was opened to %s only",
+                           access & FILE_READ_DATA ? "read" : "write");
+    return SPORK_OK;
+}
+
+/* To set it takes a right that an end which only reads may lack. */
+static spork_status read_by_message(HANDLE handle)
+{
+    DWORD mode = 0;
+    if (GetNamedPipeHandleStateW(handle, &mode, NULL, NULL, NULL, NULL, 0) &&
+        mode & PIPE_READMODE_MESSAGE)
+        return SPORK_OK;
+    mode = PIPE_READMODE_MESSAGE;
+    if (SetNamedPipeHandleState(handle, &mode, NULL, NULL)) return SPORK_OK;
+    return SPORK__FAIL("the pipe cannot be read by messages");
+}
+
+spork_status spork__os_channel_of(spork_native native, int directions, spork__channel *channel,
+                                  bool *objects)
+{
+    HANDLE handle = spork__handle(native);
+    spork_status status = check_foreign(handle, directions);
+    if (status == SPORK_OK && directions & SPORK_READ) status = read_by_message(handle);
+    if (status != SPORK_OK) return status;
+    SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0);
+    *channel = SPORK__NO_CHANNEL;
+    if (directions & SPORK_READ) channel->in = native;
+    if (directions & SPORK_WRITE) channel->out = native;
+    *objects = channel->in == channel->out;
+    return SPORK_OK;
+}
+
+/* ---- modes and ends ---- */
 
 spork_status spork__os_channel_adopt(spork__channel *channel)
 {

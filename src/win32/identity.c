@@ -20,7 +20,7 @@ int spork__os_getppid(void)
     union {
         FARPROC any;
         query typed;
-    } call = {GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "NtQueryInformationProcess")};
+    } call = {spork__function_of(L"ntdll.dll", "NtQueryInformationProcess")};
     if (call.any == NULL || call.typed(GetCurrentProcess(), 0, &about, sizeof about, NULL) < 0) return 0;
     return (int)about.parent;
 }
@@ -58,7 +58,7 @@ static uint64_t creation_by_list(DWORD pid)
     union {
         FARPROC any;
         query typed;
-    } call = {GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "NtQuerySystemInformation")};
+    } call = {spork__function_of(L"ntdll.dll", "NtQuerySystemInformation")};
     uint64_t found = 0;
     for (ULONG room = ROOM, wanted = 0; call.any != NULL && room <= MOST && found == 0; room *= 4) {
         unsigned char *all = spork__alloc(room, "the list of processes");

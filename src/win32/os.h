@@ -29,6 +29,10 @@ static inline spork_native spork__native(HANDLE handle)
 /* Fails with GetLastError(). */
 #define SPORK__FAIL(...) spork__fail_os((int64_t)GetLastError(), __VA_ARGS__)
 
+/* ---- what is not in every version, or in no library to link (self.c) ---- */
+/* NULL: the module is not loaded, or has none of that name. */
+FARPROC spork__function_of(const wchar_t *module, const char *name);
+
 /* ---- text (self.c): UTF-8 outside, UTF-16 to the system. false: does not fit or is no text ---- */
 bool spork__wide(const char *text, wchar_t *wide, size_t room);
 bool spork__narrow(const wchar_t *wide, char *text, size_t room);

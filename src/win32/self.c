@@ -46,6 +46,12 @@ const char *spork__os_getenv(const char *name)
     return n > 0 && n < 2048 && spork__narrow(wide, value, sizeof value) ? value : NULL;
 }
 
+FARPROC spork__function_of(const wchar_t *module, const char *name)
+{
+    HMODULE at = GetModuleHandleW(module);
+    return at != NULL ? GetProcAddress(at, name) : NULL;
+}
+
 bool spork__os_file_exists(const char *path)
 {
     wchar_t wide[1024];

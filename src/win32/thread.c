@@ -18,7 +18,7 @@ static void show_name(const wchar_t *name)
     union {
         FARPROC any;
         describe typed;
-    } call = {GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "SetThreadDescription")};
+    } call = {spork__function_of(L"kernel32.dll", "SetThreadDescription")};
     if (call.any != NULL) call.typed(GetCurrentThread(), name);
 }
 
@@ -36,7 +36,7 @@ static bool process_ends(void)
     union {
         FARPROC any;
         BOOLEAN(NTAPI *typed)(void);
-    } ask = {GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "RtlDllShutdownInProgress")};
+    } ask = {spork__function_of(L"ntdll.dll", "RtlDllShutdownInProgress")};
     return ask.any != NULL && ask.typed();
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "handles.h"
 
 enum { LARGE = 200000 };
 
@@ -107,6 +108,25 @@ static spork_status use_duplex(void)
     spork_lock_free(lock);
     spork_connection_free(a);
     spork_connection_free(b);
+    return give_back(status);
+}
+
+/* The writing end leaves the library, and comes back. */
+static spork_status use_handle(void)
+{
+    spork_connection *reader = NULL, *writer = NULL;
+    spork_handle *handle = NULL;
+    spork_native native = -1;
+    spork_status status = keep(spork_pipe(&reader, &writer));
+    THEN(made(handle = spork_handle_new(spork_connection_handle(writer))));
+    spork_connection_free(writer);
+    writer = NULL;
+    if (status == SPORK_OK) native = spork_handle_detach(handle);
+    THEN(made(writer = spork_connection_from(native, SPORK_WRITE)));
+    if (writer == NULL && native != -1) handles_close(native); /* it is still ours */
+    THEN(talk(reader, writer));
+    spork_connection_free(reader);
+    spork_connection_free(writer);
     return give_back(status);
 }
 
@@ -406,6 +426,7 @@ const faulty_use *faulty_uses(size_t *count)
     static const faulty_use uses[] = {
         {"Pipe", use_pipe, false},
         {"Duplex", use_duplex, false},
+        {"Handle", use_handle, false},
         {"Queue", use_queue, false},
         {"Locks", use_locks, false},
         {"Counters", use_counters, false},
