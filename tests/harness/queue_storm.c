@@ -32,6 +32,7 @@ typedef struct ledger {
     _Atomic uint64_t longest_us;
     _Atomic bool calm
         [PRODUCERS]; /* consumers that will not die any more; each that ever lived has a number, as producers have */
+    _Atomic bool begun[PRODUCERS]; /* it has come to its loop */
     _Atomic uint32_t put[PRODUCERS];
     _Atomic uint8_t seen[PRODUCERS][NUMBERS];
 } ledger;
@@ -136,6 +137,7 @@ static int live(view *v, int (*loop)(void *view))
     unsigned random = v->random;
     int result = 0;
     bool ended = false;
+    atomic_store(&v->ledger->begun[v->index], true);
     if (!(v->troubles & (QUEUE_CANCELS | QUEUE_EXITS))) return loop(v);
     while (!ended) {
         cancels_thread *thread = cancels_begin(loop, v);
@@ -292,12 +294,13 @@ static int rarest(const storm *s, bool puts)
     return best;
 }
 
-/* At the plan's points, if it has any: then those that are killed because theirs did not come by do not count. */
+/* Ends that are no kills count, too. At the plan's points, if it has any: then those that are killed
+ * because theirs did not come by do not count. */
 static int deaths_meant(const storm *s)
 {
     int at_points = 0;
     for (int point = (int)s->plan->first; point <= (int)s->plan->last; point++) at_points += s->result.at[point];
-    return s->plan->first == SPORK__POINT_NONE ? s->result.deaths : at_points;
+    return s->plan->first == SPORK__POINT_NONE ? s->result.deaths + s->result.exits : at_points;
 }
 
 static bool start(storm *s, int i)
@@ -386,6 +389,17 @@ static void kill_one(storm *s, int i)
         spork_process_kill(s->place[i]);
 }
 
+/* Now and then. Who is stopped shall also go on before it is killed, and who ends by itself come to
+ * that: where processes take long to start, few would ever come to their loops. */
+static void kill_somebody(storm *s)
+{
+    unsigned troubles = s->plan->troubles;
+    int i = (int)(next_random(&s->random) % (unsigned)count(s));
+    bool seldom = (troubles & (QUEUE_STOPS | QUEUE_EXITS)) != 0;
+    if (s->plan->first != SPORK__POINT_NONE || (seldom && next_random(&s->random) % 8 != 0)) return;
+    if (!(troubles & QUEUE_EXITS) || atomic_load(&s->ledger->begun[s->number[i]])) kill_one(s, i);
+}
+
 /* Has each of its troubles come to somebody? */
 static bool has_shown_all(const storm *s)
 {
@@ -407,10 +421,7 @@ static void rage(storm *s)
         if (!goes_on && (has_shown_all(s) || spork_time() >= end)) break;
         spork_sleep(1 + (int)(next_random(&s->random) % 4));
         if (s->plan->troubles & QUEUE_STOPS) stop_and_continue(s);
-        /* Who is stopped shall also go on before it is killed, and who ends by itself come to that. */
-        if (s->plan->first == SPORK__POINT_NONE &&
-            (!(s->plan->troubles & (QUEUE_STOPS | QUEUE_EXITS)) || next_random(&s->random) % 8 == 0))
-            kill_one(s, (int)(next_random(&s->random) % (unsigned)count(s)));
+        kill_somebody(s);
         for (int i = 0; i < count(s); i++) {
             if (s->plan->first != SPORK__POINT_NONE &&
                 spork_time() - s->started[i] > (harness_wine() ? 5 : 1)) { /* a point that does not come by */
@@ -508,7 +519,8 @@ static void take_stock(storm *s)
 
 unsigned queue_troubles_here(void)
 {
-    return cancels_there_are() ? QUEUE_STOPS | QUEUE_CANCELS | QUEUE_EXITS | QUEUE_ZOMBIES : 0;
+    unsigned everywhere = QUEUE_EXITS;
+    return everywhere | (cancels_there_are() ? QUEUE_STOPS | QUEUE_CANCELS | QUEUE_ZOMBIES : 0u);
 }
 
 queue_result queue_storm(const queue_plan *plan)

@@ -16,7 +16,7 @@ extern "C" {
 enum {
     QUEUE_STOPS = 1,   /* they are stopped and continued at any moment; POSIX */
     QUEUE_CANCELS = 2, /* their threads are cancelled, and begun anew; POSIX */
-    QUEUE_EXITS = 4,   /* they end by exit() and _Exit(), with a thread inside; POSIX */
+    QUEUE_EXITS = 4,   /* they end by exit() and _Exit(), with a thread inside */
     QUEUE_ZOMBIES = 8  /* nobody asks for their exit codes before the end; POSIX */
 };
 unsigned queue_troubles_here(void); /* those that there are on this system */
