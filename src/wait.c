@@ -105,13 +105,17 @@ static const spork__waitable *waitable_of(const spork_wait_item *item)
     return NULL;
 }
 
+static bool is_of_system(const spork_wait_item *item)
+{
+    return item->kind == SPORK__WAIT_NATIVE || item->kind == SPORK__WAIT_SOCKET;
+}
+
 static spork_status check(const spork_wait_item *item)
 {
     const spork__waitable *w = waitable_of(item);
     if (item->events == 0 || item->events & ~(SPORK_READ | SPORK_WRITE))
         return spork__fail(SPORK_INVALID, "%d are no events: SPORK_READ, SPORK_WRITE or both", item->events);
-    bool of_system = item->kind == SPORK__WAIT_NATIVE || item->kind == SPORK__WAIT_SOCKET;
-    if (!of_system && item->object == NULL)
+    if (!is_of_system(item) && item->object == NULL)
         return spork__fail(SPORK_INVALID, "NULL: what should have made it has failed");
     if (w == NULL) return spork__fail(SPORK_INVALID, "an item of kind %d: items are made by spork_on", item->kind);
     return w->check(item, "spork_wait");
@@ -207,7 +211,7 @@ static spork_status wait_for_any(call *c, spork__deadline *d)
         if (look_at_all(items, count, first)) return SPORK_OK; /* after the announcements */
         sleep_or_end(c, n, ms);
         for (size_t i = 0; i < n; i++) /* what has used a signal up must say so; the others are asked again */
-            if (handles[i].fired && items[handles[i].item].kind == SPORK__WAIT_NATIVE)
+            if (handles[i].fired && is_of_system(&items[handles[i].item]))
                 items[handles[i].item].ready = true;
         if (look_at_all(items, count, true)) return SPORK_OK;
     }
@@ -248,6 +252,15 @@ static bool arm_bell(const spork_wait_item *item, bool writing, spork_native *ha
     return true;
 }
 
+/* One that lasts beyond this call; what was begun for a wait of ours would be lost with it. */
+static spork_native lasting_handle(spork_wait_item *item, bool writing)
+{
+    spork_native handle = handle_of(item, writing);
+    if (item->kind != SPORK__WAIT_SOCKET || item->object == NULL) return handle;
+    leave(item);
+    return SPORK__NO_HANDLE;
+}
+
 spork_status spork_arm(spork_wait_item item, spork_native *handle)
 {
     if (handle == NULL) return spork__fail(SPORK_INVALID, "spork_arm: where to?");
@@ -259,13 +272,9 @@ spork_status spork_arm(spork_wait_item item, spork_native *handle)
     bool writing = item.events == SPORK_WRITE;
     if (is_ready(&item, false)) return SPORK_READY;
     if (has_bell(&item) ? arm_bell(&item, writing, handle)
-                        : (*handle = handle_of(&item, writing), is_ready(&item, false))) {
+                        : (*handle = lasting_handle(&item, writing), is_ready(&item, false))) {
         *handle = SPORK__NO_HANDLE;
         return SPORK_READY;
-    }
-    if (item.kind == SPORK__WAIT_SOCKET && item.object != NULL) { /* for a wait of ours only */
-        leave(&item);
-        *handle = SPORK__NO_HANDLE;
     }
     if (*handle == SPORK__NO_HANDLE)
         return spork__fail(SPORK_UNSUPPORTED, "spork_arm: this system has no handle for that: use spork_wait");

@@ -199,6 +199,20 @@ TEST_F(Handle, NotPassedItIsNotShared)
     EXPECT_EQ("untouched", pipe.read());
 }
 
+#ifndef _WIN32
+TEST_F(Handle, WhoWasNotGivenItDoesNotKeepItOpen)
+{
+    Raw pipe;
+    spork_handle *writer = spork_handle_new(pipe.ends[1]);
+    pipe.close(1);
+    Child sibling(target_sleep, SPORK_NO_ARGS);
+    ASSERT_EQ(SPORK_OK, sibling.start()) << spork_error();
+    spork_handle_free(writer);
+    spork_wait_item end = spork_on_native(pipe.ends[0], SPORK_READ);
+    EXPECT_EQ(SPORK_OK, spork_wait(&end, 1, kWatchdogMs)) << "the child has it";
+}
+#endif
+
 TEST_F(Handle, OfWhatIsNotOpenIsRefused)
 {
     for (spork_native none : {spork_native{-1}, spork_native{7777}, spork_native{-7},
@@ -338,7 +352,12 @@ TEST_F(ConnectionFrom, WhatCarriesNoMessagesIsRefused)
     ASSERT_TRUE(handles_listen(&listening, &port));
 #ifdef _WIN32
     Raw bytes;
-    expect_refused(bytes.ends[0], SPORK_READ, "byte mode");
+    expect_refused(bytes.ends[0], SPORK_READ, "FILE_FLAG_OVERLAPPED");
+    std::string name = "\\\\.\\pipe\\handle_test." + std::to_string(GetCurrentProcessId());
+    HANDLE stream = CreateNamedPipeA(name.c_str(), PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED,
+                                     PIPE_TYPE_BYTE, 1, 100, 100, 0, nullptr);
+    expect_refused(reinterpret_cast<spork_native>(stream), kBoth, "byte mode");
+    CloseHandle(stream);
     expect_refused(listening, kBoth, "no pipe");
     ASSERT_TRUE(handles_sockets(ends, true));
     expect_refused(ends[0], kBoth, "no pipe");
@@ -366,6 +385,16 @@ TEST_F(ConnectionFrom, WhatCarriesNoMessagesIsRefused)
     opened(open(fifo.c_str(), O_RDWR), "both directions");
     unlink(fifo.c_str());
     expect_refused(listening, kBoth, "listens");
+    spork_native idle;
+    ASSERT_TRUE(handles_socket(&idle));
+    expect_refused(idle, kBoth, "not connected");
+    handles_close_socket(idle);
+    Raw pipe;
+    int path = open(("/proc/self/fd/" + std::to_string(pipe.ends[0])).c_str(), O_PATH);
+    if (path >= 0) { // where there is /proc
+        expect_refused(path, SPORK_READ, "no open descriptor");
+        close(path);
+    }
     ASSERT_TRUE(handles_sockets(ends, false));
     expect_refused(ends[0], SPORK_READ, "both directions");
     for (spork_native end : ends) handles_close_socket(end);
@@ -374,6 +403,63 @@ TEST_F(ConnectionFrom, WhatCarriesNoMessagesIsRefused)
 }
 
 #ifndef _WIN32
+
+TEST_F(ConnectionFrom, OneSocketAsAllStandardStreamsIsLeftByAll)
+{
+    spork_native ends[2];
+    ASSERT_TRUE(handles_sockets(ends, false));
+    spork_handle *all = spork_handle_new(ends[1]);
+    handles_close_socket(ends[1]);
+    Child child(handles_inetd, spork_pack(spork_move(all)));
+    spork_connection *here = spork_connection_from(ends[0], SPORK_READ | SPORK_WRITE);
+    ASSERT_EQ(SPORK_OK, child.start()) << spork_error();
+    for (const char *text : {"only", "messages"}) {
+        ASSERT_EQ(SPORK_OK, send(here, text)) << spork_error();
+        EXPECT_EQ(text, receive(here));
+    }
+    ASSERT_EQ(SPORK_OK, send(here, "bye")) << spork_error();
+    EXPECT_EQ("SPORK_CLOSED", receive(here)) << "its streams do not keep it open";
+    spork_process_kill(child.get());
+    spork_connection_free(here);
+}
+
+TEST_F(ConnectionFrom, DetachedItBlocks)
+{
+    spork_native ends[2];
+    ASSERT_TRUE(handles_sockets(ends, false));
+    fcntl(static_cast<int>(ends[0]), F_SETFL, O_NONBLOCK);
+    spork_connection *connection = spork_connection_from(ends[0], SPORK_READ | SPORK_WRITE);
+    ASSERT_NE(nullptr, connection) << spork_error();
+    EXPECT_EQ(ends[0], spork_connection_detach(connection));
+    EXPECT_EQ(0, fcntl(static_cast<int>(ends[0]), F_GETFL) & O_NONBLOCK);
+    for (spork_native end : ends) handles_close_socket(end);
+}
+
+#ifdef __linux__
+// Linux 6.5: a descriptor of the sender comes with each message, unasked.
+TEST_F(ConnectionFrom, DescriptorsThatComeUnaskedAreClosed)
+{
+    spork_native ends[2];
+    int on = 1;
+    constexpr int kPassPidFd = 76; // SO_PASSPIDFD
+    ASSERT_TRUE(handles_sockets(ends, false));
+    if (setsockopt(static_cast<int>(ends[0]), SOL_SOCKET, kPassPidFd, &on, sizeof on) != 0)
+        printf("without the sender's: this system does not pass it\n");
+    spork_connection *here = spork_connection_from(ends[0], SPORK_READ | SPORK_WRITE);
+    spork_connection *there = spork_connection_from(ends[1], SPORK_READ | SPORK_WRITE);
+    int before = harness_descriptors(nullptr, 0);
+    Raw pipe;
+    for (int i = 0; i < 5; i++) {
+        spork_handle *handle = spork_handle_new(pipe.ends[0]);
+        ASSERT_EQ(SPORK_OK,
+                  spork_connection_send(there, spork_pack(spork_move(handle)), kWatchdogMs));
+        EXPECT_NE("", receive(here)); // as bytes: nobody asks for what came with them
+    }
+    EXPECT_EQ(before + 2, harness_descriptors(nullptr, 0));
+    spork_connection_free(here);
+    spork_connection_free(there);
+}
+#endif
 
 TEST_F(ConnectionFrom, StandardStreamsGoOnAsTheNullDevice)
 {

@@ -366,6 +366,35 @@ TEST(Wait, ForASocketSeesWhatComesAndItsEnd)
     }
 }
 
+// A wait that finds no handle looks every other millisecond: no test would notice.
+TEST(Wait, ForASocketHasAHandleThatTellsEachTime)
+{
+    Sockets s;
+    void *watch = nullptr;
+    for (int round = 0; round < 3; round++) {
+        spork_native handle = spork__os_socket_watch(s.ends[0], false, &watch);
+        ASSERT_NE(-1, handle);
+        spork_wait_item native = spork_on_native(handle, SPORK_READ);
+        EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&native, 1, 0)) << round;
+        EXPECT_EQ(handle, spork__os_socket_watch(s.ends[0], false, &watch)) << "still asked";
+        ASSERT_TRUE(handles_send(s.ends[1], "x"));
+        EXPECT_EQ(SPORK_OK, spork_wait(&native, 1, kWatchdogMs)) << spork_error();
+        EXPECT_EQ(1, received(s.ends[0]));
+    }
+    ASSERT_NE(-1, spork__os_socket_watch(s.ends[0], true, &watch));
+    spork__os_socket_leave(&watch);
+    EXPECT_EQ(nullptr, watch);
+}
+
+TEST(Wait, ForASocketDoesNotTakeUrgentDataForRoom)
+{
+    Sockets s;
+    ASSERT_TRUE(handles_fill(s.ends[0]));
+    ASSERT_TRUE(handles_send_urgent(s.ends[1]));
+    spork_wait_item item = spork_on_socket(s.ends[0], SPORK_WRITE);
+    EXPECT_EQ(SPORK_TIMEOUT, spork_wait(&item, 1, 50));
+}
+
 TEST(Wait, ForASocketLeavesItBlocking)
 {
     Sockets s;

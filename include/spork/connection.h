@@ -126,24 +126,30 @@ SPORK_API spork_native spork_connection_detach(spork_connection *connection);
  * program with Spork, multiprocessing.connection, or four lines of any language. Only to such a
  * peer as may harm this process: what it sends as values is checked, and still acted upon.
  *
- * `native` is the connection's from now on. It is set to private, and (a pipe) to non-blocking for
- * all who have a copy of it. A standard stream (POSIX: 0, 1, 2) goes on as the null device, so that
- * what the program reads or prints does not get between the messages.
+ * `native` is the connection's from now on. It is set to private, and for all who have a copy of it
+ * a pipe to non-blocking (POSIX) and to be read by messages (Windows). A standard stream (POSIX: 0,
+ * 1, 2) goes on as the null device, and with it the others that are the same, so that what the
+ * program reads or prints does not get between the messages; flush first what is to arrive there
+ * still. Take it before the first process or pool is started: these have the streams of then.
  *
  * @param directions  SPORK_READ: it receives; SPORK_WRITE: it sends (wait.h); both: a duplex end
  *
  * | | POSIX | Windows |
  * |---|---|---|
- * | one-way | a pipe or FIFO, opened for that direction alone | a pipe in message mode, overlapped, as multiprocessing.Pipe makes them |
- * | duplex | a connected stream socket; objects travel over one of the system itself (AF_UNIX) | the same, in both directions |
+ * | one-way | a pipe, or a FIFO open on both sides, for that direction alone | a pipe, see below |
+ * | duplex | a connected stream socket; with objects: AF_UNIX | the same, in both directions |
+ *
+ * On Windows the pipe is in message mode, and overlapped, as multiprocessing.Pipe makes them.
  *
  * @return NULL with a sentence, and `native` is still the caller's: SPORK_INVALID: it is no such
- *         thing, or has not that direction; SPORK_NO_SPACE, SPORK_NO_MEMORY; SPORK_UNSUPPORTED
- *         (Windows): a standard stream.
+ *         thing, has not that direction, or is not connected (any more); SPORK_NO_SPACE,
+ *         SPORK_NO_MEMORY; SPORK_UNSUPPORTED (Windows): a standard stream; SPORK_OS_ERROR: the system
+ *         refuses, as where there is no /dev/null.
  */
 SPORK_API spork_connection *spork_connection_from(spork_native native, int directions);
 
-/** Closes this process' copy of the end. NULL is fine. */
+/** Closes this process' copy of the end. NULL is fine. Where the system's own close waits, as for a
+ *  socket with SO_LINGER, so does this, and with it what is started or made in other threads. */
 SPORK_API void spork_connection_free(spork_connection *connection);
 
 #ifdef __cplusplus

@@ -51,7 +51,10 @@ SPORK_API spork_native spork_handle_native(const spork_handle *handle);
  */
 SPORK_API spork_native spork_handle_detach(spork_handle *handle);
 
-/** Closes this process' copy. NULL is fine. */
+/** Closes this process' copy. NULL is fine. Where the system's own close waits (SO_LINGER, a
+ *  terminal, a file of a network), so does this, and with it what is started or made in other
+ *  threads: better detach such a one, and close it. On Windows also a socket that was used as one:
+ *  what closesocket does this does not. */
 SPORK_API void spork_handle_free(spork_handle *handle);
 
 #ifdef __cplusplus

@@ -89,10 +89,20 @@ static int socket_option(int fd, int option)
     return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
 }
 
+/* macOS: this must be set, and is refused where the other side has gone in both directions. */
+static bool raises_no_signal(int fd)
+{
+#ifdef SO_NOSIGPIPE
+    return setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int)) == 0;
+#else
+    return fd >= 0;
+#endif
+}
+
 static spork_status check_socket(int fd, int directions, bool *local)
 {
-    struct sockaddr_storage name = {0};
-    socklen_t size = sizeof name;
+    struct sockaddr_storage name = {0}, peer;
+    socklen_t size = sizeof name, peer_size = sizeof peer;
     if (socket_option(fd, SO_TYPE) != SOCK_STREAM)
         return spork__fail(SPORK_INVALID, "descriptor %d is a socket, but no stream", fd);
     if (socket_option(fd, SO_ACCEPTCONN) > 0)
@@ -101,8 +111,20 @@ static spork_status check_socket(int fd, int directions, bool *local)
     if (directions != (SPORK_READ | SPORK_WRITE))
         return spork__fail(SPORK_INVALID,
                            "descriptor %d is a socket, which has both directions", fd);
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) != 0 || !raises_no_signal(fd))
+        return spork__fail(SPORK_INVALID, "descriptor %d is a socket that is not connected", fd);
     *local = getsockname(fd, (struct sockaddr *)&name, &size) == 0 && name.ss_family == AF_UNIX;
     return SPORK_OK;
+}
+
+/* Linux: it names the file, and does not open it. */
+static bool is_path_only(int flags)
+{
+#ifdef O_PATH
+    return (flags & O_PATH) != 0;
+#else
+    return flags < 0;
+#endif
 }
 
 static spork_status check_foreign(int fd, int directions, bool *objects)
@@ -110,7 +132,7 @@ static spork_status check_foreign(int fd, int directions, bool *objects)
     struct stat about;
     int flags = fcntl(fd, F_GETFL);
     *objects = false;
-    if (flags < 0 || fstat(fd, &about) != 0)
+    if (flags < 0 || is_path_only(flags) || fstat(fd, &about) != 0)
         return spork__fail(SPORK_INVALID, "%d is no open descriptor", fd);
     if (S_ISFIFO(about.st_mode)) return check_pipe(fd, flags, directions);
     if (S_ISSOCK(about.st_mode)) return check_socket(fd, directions, objects);
@@ -122,19 +144,31 @@ static spork_status check_foreign(int fd, int directions, bool *objects)
                                                 : "something else");
 }
 
+/* Whether two descriptors are of one socket, or of the same end of one pipe: a program that inetd
+ * begins has one socket as all three streams, and 2>&1 is one pipe as two. */
+static bool are_same(int a, int b)
+{
+    struct stat of_a, of_b;
+    return fstat(a, &of_a) == 0 && fstat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+           of_a.st_ino == of_b.st_ino &&
+           (fcntl(a, F_GETFL) & O_ACCMODE) == (fcntl(b, F_GETFL) & O_ACCMODE);
+}
+
 /* Nothing is opened later by the number of a standard stream, and what the program prints there goes
  * nowhere. */
 static spork_status behind_standard(int fd, int *own)
 {
     spork_native copy;
     int null = spork__fd_open("/dev/null", O_RDWR);
-    if (null < 0) return spork__fail_os(errno, "descriptor %d cannot be left to /dev/null", fd);
+    if (null < 0)
+        return spork__fail(SPORK_OS_ERROR, "descriptor %d cannot be left to /dev/null (%s)", fd,
+                           strerror(errno));
     spork_status status = spork__os_handle_copy(fd, &copy);
-    if (status == SPORK_OK) {
-        while (dup2(null, fd) < 0 && (errno == EINTR || errno == EBUSY)) {}
-        *own = (int)copy;
-    }
+    for (int i = 0; i <= 2 && status == SPORK_OK; i++)
+        if (are_same(i, (int)copy))
+            while (dup2(null, i) < 0 && (errno == EINTR || errno == EBUSY)) {}
     spork__fd_close(null);
+    if (status == SPORK_OK) *own = (int)copy;
     return status;
 }
 
@@ -159,8 +193,7 @@ spork_status spork__os_channel_of(spork_native native, int directions, spork__ch
 
 void spork__os_channel_plain(spork__channel *channel)
 {
-    if (channel->in != channel->out)
-        set_nonblocking((int)(channel->in != SPORK__NO_HANDLE ? channel->in : channel->out), false);
+    set_nonblocking((int)(channel->in != SPORK__NO_HANDLE ? channel->in : channel->out), false);
 }
 
 /* Its number stays taken: another thread that is in a call, or comes, must find neither nothing
@@ -202,6 +235,13 @@ static bool wait_for(int fd, short events, spork__deadline *d)
 }
 
 static bool would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS; }
+
+/* What a network says of the other side when it cannot be reached any more. */
+static bool is_lost(int code)
+{
+    return code == ECONNRESET || code == ECONNABORTED || code == ETIMEDOUT ||
+           code == EHOSTUNREACH || code == ENETUNREACH || code == ENETDOWN || code == ENETRESET;
+}
 
 /* macOS refuses 2 GiB in one call, and Linux does less than that. */
 enum { AT_ONCE = 1 << 30 };
@@ -320,7 +360,8 @@ spork_status spork__os_channel_send(spork__channel *channel, const void *data, s
             continue;
         } else if (n < 0 && !would_block()) {
             int code = errno;
-            if (code == EPIPE || code == ECONNRESET) return spork__fail(SPORK_CLOSED, "nobody can receive any more");
+            if (code == EPIPE || is_lost(code))
+                return spork__fail(SPORK_CLOSED, "nobody can receive any more");
             spork__fail_os(
                 code, "%s",
                 sent > 0 ? "a message could only be sent in part"
@@ -392,7 +433,7 @@ static spork_status receive_some(const spork__channel *channel, spork__message *
             *have += (size_t)n;
             return SPORK_OK;
         }
-        if (n == 0 || errno == ECONNRESET) return spork__fail(SPORK_CLOSED, "no more will come");
+        if (n == 0 || is_lost(errno)) return spork__fail(SPORK_CLOSED, "no more will come");
         if (errno == EINTR) continue;
         if (!would_block()) return spork__fail_os(errno, "nothing can be received");
         if (!wait_for(fd, POLLIN, d)) return spork__fail(SPORK_TIMEOUT, "no message came in %d ms", d->timeout_ms);

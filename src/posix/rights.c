@@ -18,6 +18,13 @@ void spork__rights_put(struct msghdr *message, void *room, const int *fds, size_
     memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
 }
 
+/* Linux: a descriptor, too, of the sender's process, for a socket with the option SO_PASSPIDFD. */
+#ifdef __linux__
+enum { PIDFD = 4 /* SCM_PIDFD */ };
+#else
+enum { PIDFD = SCM_RIGHTS };
+#endif
+
 /* musl's macro converts signs, and is compiled as part of who uses it. */
 #ifdef __GNUC__
 #pragma GCC diagnostic push
@@ -55,12 +62,13 @@ bool spork__rights_ours(struct msghdr *message) { return (void)message, true; }
 void spork__rights_take(struct msghdr *message, int *fds, size_t room, size_t *count)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = next_of(message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != PIDFD))
+            continue;
         size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            if (*count < room)
+            if (c->cmsg_type == SCM_RIGHTS && *count < room)
                 fds[(*count)++] = spork__fd_cloexec(spork__fd_private(fd));
             else
                 spork__fd_close(fd);

@@ -97,6 +97,9 @@ static spork_status check_foreign(HANDLE handle, int directions)
     DWORD flags = 0, information;
     if (spork__native(handle) == SPORK__NO_HANDLE || !GetHandleInformation(handle, &information))
         return spork__fail(SPORK_INVALID, "%lld is no open handle", (long long)(intptr_t)handle);
+    /* The other questions wait for a read that is under way on such a handle. */
+    if (is_synchronous(handle))
+        return spork__fail(SPORK_INVALID, "the handle was opened without FILE_FLAG_OVERLAPPED");
     if (is_standard(handle))
         return spork__fail(SPORK_UNSUPPORTED, "a standard stream, which the C library uses, too");
     if (GetFileType(handle) != FILE_TYPE_PIPE ||
@@ -105,8 +108,6 @@ static spork_status check_foreign(HANDLE handle, int directions)
     if ((flags & PIPE_TYPE_MESSAGE) == 0)
         return spork__fail(SPORK_INVALID,
                            "the pipe is in byte mode: messages need PIPE_TYPE_MESSAGE");
-    if (is_synchronous(handle))
-        return spork__fail(SPORK_INVALID, "the pipe was opened without FILE_FLAG_OVERLAPPED");
     ACCESS_MASK access = access_of(handle);
     if ((directions & SPORK_READ && !(access & FILE_READ_DATA)) ||
         (directions & SPORK_WRITE && !(access & FILE_WRITE_DATA)))
@@ -120,7 +121,7 @@ static spork_status read_by_message(HANDLE handle)
 {
     DWORD mode = 0;
     if (GetNamedPipeHandleStateW(handle, &mode, NULL, NULL, NULL, NULL, 0) &&
-        mode & PIPE_READMODE_MESSAGE)
+        (mode & (PIPE_READMODE_MESSAGE | PIPE_NOWAIT)) == PIPE_READMODE_MESSAGE)
         return SPORK_OK;
     mode = PIPE_READMODE_MESSAGE;
     if (SetNamedPipeHandleState(handle, &mode, NULL, NULL)) return SPORK_OK;

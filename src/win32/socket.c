@@ -21,7 +21,7 @@ enum {
     ON_CLOSE = 0x20,
     ON_ACCEPT = 0x80,
     ON_CONNECT_FAIL = 0x100,
-    READABLE = ON_RECEIVE | ON_DISCONNECT | ON_ABORT | ON_CLOSE | ON_ACCEPT,
+    READABLE = ON_RECEIVE | ON_DISCONNECT | ON_ABORT | ON_CLOSE | ON_ACCEPT | ON_CONNECT_FAIL,
     WRITABLE = ON_SEND | ON_ABORT | ON_CLOSE | ON_CONNECT_FAIL,
     POLL = 0x00012024 /* IOCTL_AFD_POLL */
 };
@@ -49,7 +49,6 @@ static HANDLE base_of(spork_native socket)
     return known && base != INVALID_SOCKET ? (HANDLE)base : NULL;
 }
 
-/* A handle of the driver, for requests about any socket. */
 static HANDLE open_driver(void)
 {
     union {
@@ -70,49 +69,54 @@ static HANDLE open_driver(void)
     return driver;
 }
 
+/* One for all requests of this process, about any socket; NULL: there is none. */
+static HANDLE the_driver(void)
+{
+    static void *volatile kept;
+    if (kept != NULL) return kept;
+    HANDLE made = open_driver();
+    if (made == NULL || InterlockedCompareExchangePointer(&kept, made, NULL) == NULL) return made;
+    CloseHandle(made); /* another thread was quicker */
+    return kept;
+}
+
 /* ---- one request ---- */
 
 typedef struct request {
     OVERLAPPED overlapped;
     poll_request about;
-    HANDLE driver; /* NULL: nothing was begun */
+    bool begun; /* the driver writes to it until it has ended */
 } request;
 
-/* False: it cannot be asked. Done at once, or later: the event is signalled. */
+/* The event tells when it is done, which it may be at once. False: it cannot be asked. */
 static bool begin(request *r, HANDLE socket, ULONG events)
 {
     HANDLE event = r->overlapped.hEvent;
+    if (event == NULL) event = SPORK__SYS_HANDLE(CreateEventW(NULL, TRUE, FALSE, NULL));
     r->about = (poll_request){.count = 1, .socket = socket, .events = events};
     r->about.timeout.QuadPart = INT64_MAX;
     memset(&r->overlapped, 0, sizeof r->overlapped);
     r->overlapped.hEvent = event;
-    BOOL done = DeviceIoControl(r->driver, POLL, &r->about, sizeof r->about, &r->about,
-                                sizeof r->about, NULL, &r->overlapped);
-    return done || GetLastError() == ERROR_IO_PENDING;
+    r->begun = event != NULL && the_driver() != NULL &&
+               (DeviceIoControl(the_driver(), POLL, &r->about, sizeof r->about, &r->about,
+                                sizeof r->about, NULL, &r->overlapped) ||
+                GetLastError() == ERROR_IO_PENDING);
+    return r->begun;
 }
 
-static bool open_request(request *r)
+static bool is_done(const request *r)
 {
-    memset(r, 0, sizeof *r);
-    r->overlapped.hEvent = SPORK__SYS_HANDLE(CreateEventW(NULL, TRUE, FALSE, NULL));
-    r->driver = r->overlapped.hEvent != NULL ? open_driver() : NULL;
-    if (r->driver != NULL) return true;
-    if (r->overlapped.hEvent != NULL) CloseHandle(r->overlapped.hEvent);
-    return false;
+    return WaitForSingleObject(r->overlapped.hEvent, 0) == WAIT_OBJECT_0;
 }
 
-/* The driver writes to it until it has ended. */
 static void end(request *r)
 {
     DWORD size;
-    CancelIoEx(r->driver, &r->overlapped);
-    GetOverlappedResult(r->driver, &r->overlapped, &size, TRUE);
-}
-
-static void close_request(request *r)
-{
-    CloseHandle(r->driver);
-    CloseHandle(r->overlapped.hEvent);
+    if (r->begun) {
+        CancelIoEx(the_driver(), &r->overlapped);
+        GetOverlappedResult(the_driver(), &r->overlapped, &size, TRUE);
+    }
+    if (r->overlapped.hEvent != NULL) CloseHandle(r->overlapped.hEvent);
 }
 
 /* ---- the door ---- */
@@ -127,22 +131,27 @@ spork_status spork__os_socket_check(spork_native socket)
     if (ask.any != NULL && base_of(socket) != NULL &&
         ask.typed((SOCKET)socket, SOL_SOCKET, SO_TYPE, (char *)&type, &size) == 0)
         return SPORK_OK;
+    if (ask.any == NULL || GetLastError() == WSANOTINITIALISED)
+        return spork__fail(SPORK_INVALID, "socket %lld: this process has not called WSAStartup",
+                           (long long)socket);
     return spork__fail(SPORK_INVALID, "%lld is no socket", (long long)socket);
 }
 
-/* It cannot be asked any more when it was closed meanwhile: whoever uses it is told. */
+static ULONG wanted(int events)
+{
+    return (events & SPORK_READ ? READABLE : 0u) | (events & SPORK_WRITE ? WRITABLE : 0u);
+}
+
+/* One that was closed meanwhile is ready: whoever uses it is told. */
 bool spork__os_socket_is_ready(spork_native socket, int events)
 {
-    union {
-        FARPROC any;
-        int(WSAAPI *typed)(int, fd_set *, fd_set *, fd_set *, const struct timeval *);
-    } ask = {spork__function_of(L"ws2_32.dll", "select")};
-    fd_set one = {.fd_count = 1, .fd_array = {(SOCKET)socket}}, readable = {0}, writable = {0};
-    fd_set failed = {0}; /* a connect */
-    const struct timeval none = {0, 0};
-    if (events & SPORK_READ) readable = one;
-    if (events & SPORK_WRITE) writable = failed = one;
-    return ask.any == NULL || ask.typed(0, &readable, &writable, &failed, &none) != 0;
+    request r;
+    HANDLE base = base_of(socket);
+    if (base == NULL) return true;
+    memset(&r, 0, sizeof r);
+    bool ready = begin(&r, base, wanted(events)) && is_done(&r);
+    end(&r);
+    return ready;
 }
 
 typedef struct watch {
@@ -155,24 +164,16 @@ spork_native spork__os_socket_watch(spork_native socket, bool writing, void **at
     HANDLE base = base_of(socket);
     if (*at == NULL || base == NULL) return SPORK__NO_HANDLE;
     request *r = &((watch *)*at)->of[writing];
-    bool begun = r->driver != NULL;
-    if (begun && WaitForSingleObject(r->overlapped.hEvent, 0) != WAIT_OBJECT_0)
-        return spork__native(r->overlapped.hEvent); /* still asked */
-    if (!begun && !open_request(r)) return SPORK__NO_HANDLE;
-    if (begin(r, base, writing ? WRITABLE : READABLE)) return spork__native(r->overlapped.hEvent);
-    close_request(r);
-    r->driver = NULL;
-    return SPORK__NO_HANDLE;
+    bool asked = r->begun && !is_done(r);
+    if (!asked && !begin(r, base, wanted(writing ? SPORK_WRITE : SPORK_READ)))
+        return SPORK__NO_HANDLE;
+    return spork__native(r->overlapped.hEvent);
 }
 
 void spork__os_socket_leave(void **at)
 {
     watch *w = *at;
-    for (int i = 0; w != NULL && i < 2; i++)
-        if (w->of[i].driver != NULL) {
-            end(&w->of[i]);
-            close_request(&w->of[i]);
-        }
+    for (int i = 0; w != NULL && i < 2; i++) end(&w->of[i]);
     spork__free(w);
     *at = NULL;
 }

@@ -57,7 +57,7 @@ static struct sockaddr_in here(int port)
     return address;
 }
 
-static bool new_socket(spork_native *made)
+bool handles_socket(spork_native *made)
 {
     begin();
     *made = (spork_native)socket(AF_INET, SOCK_STREAM, 0);
@@ -68,7 +68,8 @@ bool handles_listen(spork_native *listening, int *port)
 {
     struct sockaddr_in address = here(0);
     length size = sizeof address;
-    if (!new_socket(listening) || bind(of(*listening), (struct sockaddr *)&address, size) != 0 ||
+    if (!handles_socket(listening) ||
+        bind(of(*listening), (struct sockaddr *)&address, size) != 0 ||
         listen(of(*listening), 5) != 0 ||
         getsockname(of(*listening), (struct sockaddr *)&address, &size) != 0)
         return false;
@@ -79,7 +80,7 @@ bool handles_listen(spork_native *listening, int *port)
 bool handles_connect(spork_native *made, int port)
 {
     struct sockaddr_in address = here(port);
-    if (!new_socket(made)) return false;
+    if (!handles_socket(made)) return false;
     set_blocking(*made, false);
     bool done = connect(of(*made), (struct sockaddr *)&address, sizeof address) == 0 || under_way();
     set_blocking(*made, true);
@@ -121,6 +122,8 @@ bool handles_fill(spork_native s)
     set_blocking(s, true);
     return full;
 }
+
+bool handles_send_urgent(spork_native s) { return send(of(s), "!", 1, MSG_OOB) == 1; }
 
 bool handles_send(spork_native s, const char *text)
 {
@@ -279,6 +282,39 @@ int handles_not_shared(const spork_args *args)
     if (spork_handle_native(handle) != -1) return 1;
     if (spork_handle_detach(handle) != -1) return 2;
     return 100 + (int)spork_last_status();
+}
+
+#ifndef _WIN32
+static void print_noise(void)
+{
+    for (int fd = 1; fd <= 2; fd++)
+        if (write(fd, "noise, which nobody hears\n", 26) != 26) abort();
+}
+#endif
+
+int handles_inetd(const spork_args *args)
+{
+#ifdef _WIN32
+    (void)args;
+#else
+    spork_handle *all;
+    char text[100];
+    size_t size;
+    if (spork_unpack(args, &all) != SPORK_OK) return wrong(111, "unpack");
+    for (int fd = 0; fd <= 2; fd++) dup2((int)spork_handle_native(all), fd);
+    spork_handle_free(all);
+    spork_connection *end = spork_connection_from(0, SPORK_READ | SPORK_WRITE);
+    if (end == NULL) return 1;
+    print_noise();
+    while (spork_connection_recv_bytes(end, text, sizeof text, &size,
+                                       harness_helper_patience_ms()) == SPORK_OK &&
+           memcmp(text, "bye", 3) != 0)
+        if (spork_connection_send_bytes(end, text, size, harness_helper_patience_ms()) != SPORK_OK)
+            return 2;
+    spork_connection_free(end);
+    spork_sleep(SPORK_FOREVER);
+#endif
+    return 0;
 }
 
 int handles_standard(const spork_args *args)

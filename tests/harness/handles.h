@@ -14,10 +14,12 @@ extern "C" {
 bool handles_pipe(spork_native ends[2]); /* reader, writer; one that blocks, without messages */
 /* Two stream sockets that are connected: of a network's where `network`, on Windows always. */
 bool handles_sockets(spork_native ends[2], bool network);
+bool handles_socket(spork_native *socket);            /* of a network, not connected */
 bool handles_listen(spork_native *socket, int *port); /* of this machine alone */
 bool handles_connect(spork_native *socket, int port); /* does not wait for its end */
 bool handles_accept(spork_native listening, spork_native *socket);
 bool handles_fill(spork_native socket);                           /* until no more can be sent */
+bool handles_send_urgent(spork_native socket);                    /* a byte out of band */
 bool handles_send(spork_native socket, const char *text);         /* all of it */
 int handles_receive(spork_native socket, char *buffer, int size); /* what is there; 0: the end */
 bool handles_write(spork_native native, const char *text);        /* no socket */
@@ -36,6 +38,9 @@ int handles_take(const spork_args *args);
  * and gives back each message */
 int handles_echo(const spork_args *args);
 int handles_not_shared(const spork_args *args); /* address of a handle: 100 + status */
+/* POSIX: handle of a socket, for all standard streams: the same, until "bye"; then it frees that
+ * connection, and stays */
+int handles_inetd(const spork_args *args);
 /* POSIX: handles for 0 and 1: gives back each message from there to there, and prints noise */
 int handles_standard(const spork_args *args);
 
