@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <random>
 #include <string>
@@ -25,6 +26,20 @@ inline unsigned storm_seed()
     printf("SPORK_TEST_SEED=%u\n", value);
     return value;
 }
+
+// What starts no process shows the same under each start method: with full counts it does so under
+// each, else under the first.
+inline bool starts_nothing_new()
+{
+#ifdef _WIN32
+    return false; // there is one method
+#else
+    const char *method = getenv("SPORK_START_METHOD");
+    return method != nullptr && strcmp(method, "fork") != 0 && !harness_full();
+#endif
+}
+#define SHOWN_UNDER_FORK \
+    if (starts_nothing_new()) GTEST_SKIP() << "it starts no process, and runs under fork alone"
 
 class Child {
   public:

@@ -174,6 +174,7 @@ class Connection : public Books {
 
 TEST_F(Connection, CarriesBytesOfAllSizesBetweenThreads)
 {
+    SHOWN_UNDER_FORK;
     for (bool duplex : {false, true}) {
         Line line(duplex);
         Thread sender([&] {
@@ -1905,6 +1906,7 @@ void talk_with_python(spork_connection *out, spork_connection *in)
 
 TEST_F(Connection, PythonHoldsTheOtherEndOfADuplex)
 {
+    SHOWN_UNDER_FORK;
     if (!has_python()) GTEST_SKIP() << "there is no python3 with multiprocessing";
     Raw raw(kDuplex);
     int fd = std::exchange(raw.fd, -1);
@@ -1918,6 +1920,7 @@ TEST_F(Connection, PythonHoldsTheOtherEndOfADuplex)
 
 TEST_F(Connection, PythonHoldsTheOtherEndsOfTwoPipes)
 {
+    SHOWN_UNDER_FORK;
     if (!has_python()) GTEST_SKIP() << "there is no python3 with multiprocessing";
     Raw out(false, true), in(false);
     int reader = std::exchange(out.fd, -1), writer = std::exchange(in.fd, -1);

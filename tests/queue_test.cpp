@@ -1751,6 +1751,7 @@ TEST_F(Queue, WhatWasPutBeforeTheCloseIsGotBeforeTheEnd)
 
 TEST_F(Queue, ALargePutThatIsClosedMeanwhileIsGotOrRefused)
 {
+    SHOWN_UNDER_FORK;
     const std::string bytes = bytes_of((native() ? 64 : 2) * kMiB);
     double whole = 5;
     for (int round : repeat(8)) {

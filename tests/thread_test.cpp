@@ -1107,19 +1107,33 @@ std::string output_of(const char *how, int exitcode)
     return output;
 }
 
-TEST(ProgramsWithThreads, WaitForThem) { EXPECT_EQ("main ends\nthread ends\n", output_of("waits", 0)); }
+TEST(ProgramsWithThreads, WaitForThem)
+{
+    SHOWN_UNDER_FORK;
+    EXPECT_EQ("main ends\nthread ends\n", output_of("waits", 0));
+}
 
 TEST(ProgramsWithThreads, WaitForThoseThatWereFreed)
 {
+    SHOWN_UNDER_FORK;
     EXPECT_EQ("main ends\nthread ends\n", output_of("waits for freed", 0));
 }
 
-TEST(ProgramsWithThreads, DoNotWaitForDaemons) { EXPECT_EQ("main ends\n", output_of("daemon", 0)); }
+TEST(ProgramsWithThreads, DoNotWaitForDaemons)
+{
+    SHOWN_UNDER_FORK;
+    EXPECT_EQ("main ends\n", output_of("daemon", 0));
+}
 
-TEST(ProgramsWithThreads, WaitNoLongerThanTheUserWants) { EXPECT_EQ("main ends\n", output_of("bounded", 0)); }
+TEST(ProgramsWithThreads, WaitNoLongerThanTheUserWants)
+{
+    SHOWN_UNDER_FORK;
+    EXPECT_EQ("main ends\n", output_of("bounded", 0));
+}
 
 TEST(ProgramsWithThreads, SayForWhomTheyWaitAfterTwoSeconds)
 {
+    SHOWN_UNDER_FORK;
     std::string output = output_of("slow", 0);
     EXPECT_EQ(0u, output.find("main ends\nlog: waiting at the end for Thread-1")) << output;
     EXPECT_NE(std::string::npos, output.find("\nthread ends\n")) << output;
@@ -1127,16 +1141,22 @@ TEST(ProgramsWithThreads, SayForWhomTheyWaitAfterTwoSeconds)
 
 TEST(ProgramsWithThreads, SayWhomTheyLeaveBehind)
 {
+    SHOWN_UNDER_FORK;
     std::string output = output_of("left", 0);
     EXPECT_EQ(0u, output.find("main ends\nlog: ending without the slow one")) << output;
 }
 
 TEST(ProgramsWithThreads, WaitInSporkShutdown)
 {
+    SHOWN_UNDER_FORK;
     EXPECT_EQ("thread ends\nshut down\nmain ends\n", output_of("shutdown", 0));
 }
 
-TEST(ProgramsWithThreads, MayEndByOneOfThem) { EXPECT_EQ("thread ends\n", output_of("by exit", 7)); }
+TEST(ProgramsWithThreads, MayEndByOneOfThem)
+{
+    SHOWN_UNDER_FORK;
+    EXPECT_EQ("thread ends\n", output_of("by exit", 7));
+}
 
 TEST(ProgramsWithThreads, WaitForProcessesToo)
 {
@@ -1150,11 +1170,13 @@ TEST(ProgramsWithThreads, WaitForThoseThatAreStartedMeanwhile)
 
 TEST(ProgramsWithThreads, EndWellWhileDaemonsUseEverything)
 {
+    SHOWN_UNDER_FORK;
     for ([[maybe_unused]] int i : repeat(10)) ASSERT_EQ("main ends\n", output_of("restless", 0));
 }
 
 TEST(ProgramsWithThreads, NeedNoSporkInitForThem)
 {
+    SHOWN_UNDER_FORK;
     EXPECT_EQ("thread ends\nmain ends\n", output_of("without init", 0));
 }
 
