@@ -287,6 +287,11 @@ INSTANTIATE_TEST_SUITE_P(Each, Tied, testing::Values("user", "no_proc", "pids", 
 
 // ---- signals and streams ----
 
+TEST(Surroundings, AChildHasTheStreamsOfNowAndNobodyKeepsThoseOfBefore)
+{
+    EXPECT_EQ("p..p..-..\n", output_of("surroundings-streams", "", 0));
+}
+
 TEST(Surroundings, SignalsThatWereIgnoredAtTheBeginningAreSoInChildren)
 {
     output_of("surroundings-ignored", "", 0);

@@ -5,7 +5,8 @@
  *     settings      umask, limits, processors and memory nodes, nice value and scheduling, priority of
  *                   its input and output, personality, timer slack, the score of the memory killer,
  *                   control groups, process group and session
- *     surroundings  working directory, environment, standard streams
+ *     surroundings  working directory, environment; and standard streams, which are sent with each
+ *                   request, so that a server keeps none of them open
  *
  * fork copies all of these, and spawn hands them down (but for capabilities that an exec gives back to
  * root, if they were not taken from the bounding set, too). A fork server was started once: what has changed
@@ -228,7 +229,6 @@ static uint64_t mix_surroundings(uint64_t hash)
 {
     char directory[PATH_MAX];
     struct stat about;
-    for (int fd = 0; fd < 3; fd++) hash = mix_file(hash, fstat(fd, &about), &about);
     hash = mix_file(hash, stat(".", &about), &about);
     if (getcwd(directory, sizeof directory) != NULL) hash = mix(hash, directory, strlen(directory));
     for (char **e = environ; e != NULL && *e != NULL; e++) hash = mix(hash, *e, strlen(*e) + 1);

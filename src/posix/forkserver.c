@@ -464,6 +464,18 @@ static bool add_handle(packet *p, spork_native fd, int64_t number)
     return true;
 }
 
+/* Those of now, so that the server keeps none. */
+static uint32_t add_streams(packet *p)
+{
+    uint32_t sent = SPORK__STREAMS_SENT;
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) >= 0) {
+            p->fds[p->fd_count++] = fd;
+            sent |= 1u << fd;
+        }
+    return sent;
+}
+
 static bool fill_packet(packet *p, const spork__launch *launch, int ack, int leash, const spork__block *block)
 {
     bool fits = true;
@@ -471,6 +483,7 @@ static bool fill_packet(packet *p, const spork__launch *launch, int ack, int lea
     p->fd_count = p->number_count = 0;
     if (ack >= 0) p->fds[p->fd_count++] = ack;
     if (block->data != NULL) p->fds[p->fd_count++] = (int)block->handle;
+    if (launch->nursery == NULL) p->request.streams = add_streams(p);
     for (size_t i = 0; i < launch->given_count; i++) {
         spork_native fd = launch->given[i];
         if (i == SPORK__GIVEN_LIFELINE && leash >= 0) {

@@ -216,10 +216,13 @@ typedef enum spork__request_type {
     SPORK__REQUEST_SIGNAL = 2,
     SPORK__REQUEST_RETIRE = 3
 } spork__request_type;
+/* The owner's standard streams: a bit for each that comes with the request, the others are closed
+ * there. 0: the server's are the child's. */
+enum { SPORK__STREAMS_SENT = 8 };
 typedef struct spork__request {
     uint32_t magic, type, sequence, size; /* of the record; in memory of its own if larger than SPORK__SERVER_INLINE */
     uint32_t fd_count;
-    uint32_t has_ack, has_block; /* these descriptors come first, in this order */
+    uint32_t has_ack, has_block, streams; /* these descriptors come first, in this order */
     int32_t pid, signal;
     int32_t number_count; /* of 64-bit handle numbers behind the record: where each descriptor is to be */
 } spork__request;

@@ -127,13 +127,23 @@ static void drop(job *j)
     memset(j, 0, sizeof *j);
 }
 
+static bool has_stream(const spork__request *r, int fd) { return (r->streams >> fd & 1) != 0; }
+
+/* Of its descriptors the one behind those that serve the start. */
+static size_t first_handle(const spork__request *r)
+{
+    size_t first = (size_t)(r->has_ack != 0) + (r->has_block != 0);
+    for (int fd = 0; fd < 3; fd++) first += has_stream(r, fd);
+    return first;
+}
+
 /* The rest of a request. False: the stream makes no sense, or is over; there is no going on after that. */
 static bool receive(job *j)
 {
     const spork__request *r = &j->request;
     size_t none = 0;
     if (r->number_count < 0 || r->number_count > SPORK__MAX_FDS || r->size > SPORK__SERVER_INLINE ||
-        j->fd_count != r->fd_count || (size_t)(r->has_ack != 0) + (r->has_block != 0) > j->fd_count)
+        j->fd_count != r->fd_count || first_handle(r) > j->fd_count)
         return false;
     if (r->number_count > 0 &&
         spork__socket_receive(self.socket, j->numbers, (size_t)r->number_count * sizeof *j->numbers, NULL, &none) != 1)
@@ -187,7 +197,7 @@ static bool make_room(job *j, const spork__served *served)
 static int place(job *j, const spork__served *served)
 {
     int64_t *numbers = served->handles;
-    size_t next = (size_t)(j->request.has_ack != 0) + (j->request.has_block != 0);
+    size_t next = first_handle(&j->request);
     if (!make_room(j, served)) return -1;
     for (int i = 0; i < j->request.number_count; i++) {
         int64_t wish = j->numbers[i];
@@ -214,6 +224,36 @@ static int place(job *j, const spork__served *served)
     return 0;
 }
 
+/* The owner's streams take their places in the child. */
+static int place_streams(job *j)
+{
+    size_t next = (size_t)(j->request.has_ack != 0) + (j->request.has_block != 0);
+    for (int fd = 0; fd < 3 && j->request.streams != 0; fd++) {
+        if (!has_stream(&j->request, fd)) {
+            spork__sys_close(fd);
+            continue;
+        }
+        while (SPORK__SYS(dup2(j->fds[next], fd)) < 0)
+            if (errno != EINTR) return -1;
+        spork__sys_close(j->fds[next]);
+        j->fds[next++] = -1;
+    }
+    return 0;
+}
+
+/* A server that is given the streams with each request keeps nobody's open or waiting: a terminal, a
+ * pipe to the next program. */
+static void leave_streams(void)
+{
+    static bool left;
+    int null = left ? -1 : spork__fd_open("/dev/null", O_RDWR);
+    if (null < 0) return;
+    for (int fd = 0; fd < 3; fd++)
+        while (dup2(null, fd) < 0 && errno == EINTR) {}
+    spork__fd_close(null);
+    left = true;
+}
+
 static void become_child(job *j, int own_pipe, spork__served *served)
 {
     spork__signal_default(SIGCHLD);
@@ -230,7 +270,7 @@ static void become_child(job *j, int own_pipe, spork__served *served)
     served->handle_count = (size_t)j->request.number_count;
     served->sequence =
         self.relay ? j->request.sequence : 0; /* a sibling's pid is known to the owner, whatever happens */
-    int code = place(j, served) != 0 ? errno : 0;
+    int code = place_streams(j) != 0 || place(j, served) != 0 ? errno : 0;
     if (j->request.has_ack) served->ack = j->fds[0]; /* it may have moved */
     if (code != 0) {
         spork__fail_os(code, "the descriptors cannot get their numbers");
@@ -316,7 +356,10 @@ static bool serve(spork__served *served)
     case SPORK__REQUEST_SIGNAL: answer_signal(&j.request); break;
     case SPORK__REQUEST_RETIRE: self.retired = true; break;
     case SPORK__REQUEST_START:
-        if (receive(&j) && !self.retired) return start(&j, served);
+        if (receive(&j) && !self.retired) {
+            if (j.request.streams != 0) leave_streams();
+            return start(&j, served);
+        }
         self.socket = spork__fd_close(self.socket);
         drop(&j);
         break;

@@ -344,6 +344,7 @@ static const scenario scenarios[] = {
     {"surroundings-ignored", surroundings_scenario_ignored},
     {"surroundings-exit", surroundings_scenario_exit},
     {"surroundings-exec", surroundings_scenario_exec},
+    {"surroundings-streams", surroundings_scenario_streams},
     {"surroundings-deny", surroundings_scenario_deny},
     {"surroundings-list", surroundings_scenario_list},
     {"surroundings-read", surroundings_scenario_read},

@@ -11,6 +11,7 @@ int surroundings_scenario_ignored(const char *argument) { return argument == NUL
 int surroundings_scenario_exit(const char *how) { return how == NULL; }
 int surroundings_scenario_daemon(const char *argument) { return argument == NULL; }
 int surroundings_scenario_exec(const char *argument) { return argument == NULL; }
+int surroundings_scenario_streams(const char *argument) { return argument == NULL; }
 int surroundings_scenario_deny(const char *argument) { return argument == NULL; }
 int surroundings_scenario_list(const char *number) { return number == NULL; }
 int surroundings_scenario_read(const char *number) { return number == NULL; }
@@ -22,10 +23,13 @@ int surroundings_write(const spork_args *args) { return args == NULL; }
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int run(spork_target target, spork_args args)
@@ -203,6 +207,59 @@ int surroundings_scenario_read(const char *number)
 {
     char text[6] = "";
     return read(atoi(number), text, 6) == 6 && memcmp(text, "hello\n", 6) == 0 ? 0 : 1;
+}
+
+/* What is open at 0, 1 and 2: of one of them the pipe's end that is passed on as the first, a dot for
+ * others, a dash for none. */
+static int tell_streams(const spork_args *args)
+{
+    struct stat pipe, about;
+    char text[] = "...";
+    int known;
+    if (spork_unpack(args, &known) != SPORK_OK || fstat(known, &pipe) != 0) return 1;
+    for (int fd = 0; fd < 3; fd++) {
+        if (fstat(fd, &about) != 0)
+            text[fd] = '-';
+        else if (about.st_ino == pipe.st_ino && about.st_dev == pipe.st_dev)
+            text[fd] = 'p';
+    }
+    return write(known, text, 3) != 3;
+}
+
+static int start_telling(int known)
+{
+    spork_native passed[] = {known};
+    spork_process_options o = {
+        .target = tell_streams, .args = spork_pack(known), .pass_fds = passed, .pass_fds_count = 1};
+    spork_process *p = spork_process_new_with(&o);
+    SPORK_MUST(spork_process_start(p));
+    SPORK_MUST(spork_process_join(p, harness_patience_ms()));
+    int code = spork_process_exitcode(p);
+    spork_process_free(p);
+    return code;
+}
+
+/* As its input it has a pipe, then another one, then none. What began with the first, as a fork server
+ * does, does not keep that open. */
+int surroundings_scenario_streams(const char *argument)
+{
+    int first[2], second[2];
+    char told[10] = "";
+    (void)argument;
+    SPORK_MUST(spork_init(0, NULL));
+    if (!harness_pipe_made(first) || !harness_pipe_made(second)) return 1;
+    dup2(first[1], 0);
+    if (start_telling(first[1]) != 0 || read(first[0], told, 3) != 3) return 2;
+    close(0);
+    close(first[1]);
+    struct pollfd end = {.fd = first[0], .events = POLLIN};
+    if (poll(&end, 1, harness_patience_ms()) != 1 || (end.revents & POLLHUP) == 0) return 3;
+    dup2(second[1], 0);
+    if (start_telling(second[1]) != 0) return 4;
+    close(0);
+    if (start_telling(second[1]) != 0 || read(second[0], told + 3, 6) != 6) return 5;
+    printf("%s\n", told);
+    return 0;
 }
 
 int surroundings_scenario_list(const char *number)

@@ -20,6 +20,8 @@ int surroundings_scenario_ignored(const char *argument);
 int surroundings_scenario_exit(const char *how);
 /* A child prints its pid and executes a program that stays. */
 int surroundings_scenario_exec(const char *argument);
+/* Says of three children what standard streams they have, while its own change. */
+int surroundings_scenario_streams(const char *argument);
 /* "CALL ERROR": with that system call refused by that error a child, a queue and a connection do
  * what they always do. 77: it cannot be refused here. */
 int surroundings_scenario_deny(const char *argument);
