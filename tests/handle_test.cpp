@@ -378,7 +378,9 @@ TEST_F(ConnectionFrom, WhatCarriesNoMessagesIsRefused)
     };
     opened(open("/dev/null", O_RDWR), "a device");
     opened(open("/", O_RDONLY), "a directory");
-    opened(fileno(tmpfile()), "a file");
+    FILE *file = tmpfile();
+    opened(dup(fileno(file)), "a file");
+    fclose(file);
     opened(socket(AF_UNIX, SOCK_DGRAM, 0), "no stream");
     std::string fifo = std::string(testing::TempDir()) + "handle_test." + std::to_string(getpid());
     ASSERT_EQ(0, mkfifo(fifo.c_str(), 0600));

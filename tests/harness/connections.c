@@ -53,7 +53,7 @@ spork_status connections_receive(spork_connection *connection, void **data, size
     return status;
 }
 
-static int give_back_all(spork_connection *in, spork_connection *out)
+int connections_echo_from(spork_connection *in, spork_connection *out)
 {
     for (;;) {
         void *data;
@@ -71,14 +71,14 @@ int connections_echo(const spork_args *args)
 {
     spork_connection *end;
     if (spork_unpack(args, &end) != SPORK_OK) return wrong(111, "unpack");
-    return give_back_all(end, end);
+    return connections_echo_from(end, end);
 }
 
 int connections_relay(const spork_args *args)
 {
     spork_connection *in, *out;
     if (spork_unpack(args, &in, &out) != SPORK_OK) return wrong(111, "unpack");
-    return give_back_all(in, out);
+    return connections_echo_from(in, out);
 }
 
 int connections_add(const spork_args *args)

@@ -16,6 +16,9 @@ uint64_t connections_checksum(const void *data, size_t size);
 /* One message of whatever length, which the caller frees by free(). Nothing is there unless SPORK_OK. */
 spork_status connections_receive(spork_connection *connection, void **data, size_t *size, int timeout_ms);
 
+/* Gives back each message of bytes, until the end. 0, or the place of what was wrong. */
+int connections_echo_from(spork_connection *in, spork_connection *out);
+
 /* ---- targets ---- */
 
 int connections_echo(const spork_args *args);    /* duplex end: gives back each message of bytes, until the end */

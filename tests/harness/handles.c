@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connections.h"
 #include "handles.h"
 
 /* ---- sockets, whose functions have the same names everywhere ---- */
@@ -245,20 +246,6 @@ int handles_take(const spork_args *args)
     return status == SPORK_CLOSED ? 0 : wrong(4, "receive");
 }
 
-static int echo(spork_connection *in, spork_connection *out)
-{
-    for (;;) {
-        char text[1000];
-        size_t size;
-        spork_status status =
-            spork_connection_recv_bytes(in, text, sizeof text, &size, harness_helper_patience_ms());
-        if (status == SPORK_CLOSED) return 0;
-        if (status != SPORK_OK) return wrong(2, "receive");
-        status = spork_connection_send_bytes(out, text, size, harness_helper_patience_ms());
-        if (status != SPORK_OK) return wrong(3, "send");
-    }
-}
-
 int handles_echo(const spork_args *args)
 {
     spork_handle *first, *second;
@@ -268,7 +255,7 @@ int handles_echo(const spork_args *args)
     if (directions == SPORK_READ)
         out = spork_connection_from(spork_handle_detach(second), SPORK_WRITE);
     if (in == NULL || out == NULL) return wrong(1, "from");
-    int result = echo(in, out);
+    int result = connections_echo_from(in, out);
     if (out != in) spork_connection_free(out);
     spork_connection_free(in);
     return result;
@@ -338,7 +325,7 @@ int handles_standard(const spork_args *args)
     if (read(0, &byte, 1) != 0) return wrong(5, "the null device is at its end");
     puts("noise, which nobody hears");
     fflush(stdout);
-    int result = echo(in, out);
+    int result = connections_echo_from(in, out);
     spork_connection_free(out);
     spork_connection_free(in);
     return result;
